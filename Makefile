@@ -1,0 +1,62 @@
+# Trunkline. `make help` lists what there is. Needed beforehand: Go, make, git; Postgres is installed where it is missing.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The linter is pinned and built into the tree, so that everybody and CI see the same findings.
+GOLANGCI_VERSION := v2.15.0
+TOOLS := $(CURDIR)/bin/tools
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Outside a repository git can read (a tarball, another user's clone) go would refuse to stamp the revision, and with it to build.
+BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+GOFLAGS_BUILD := -trimpath $(BUILDVCS) -ldflags "-X main.version=$(VERSION)"
+
+# The race detector needs cgo and a C compiler; `make test` does without where there is none, `make test/race` insists.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && [ "$$(go env GOARCH)" != 386 ] && echo -race)
+GOTEST = CGO_ENABLED=$(if $(findstring -race,$(1)),1,$$(go env CGO_ENABLED)) go test $(1) -shuffle=on -count=1 -timeout 20m $(PKG)
+PKG ?= ./...
+
+.PHONY: help run test test/race test-tools build bench lint fmt migrate ci postgres
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: postgres build ## build and run everything on simulated vendors: http://127.0.0.1:8080
+	bin/trunkline demo
+
+test: postgres ## every test that needs Go and Postgres (PKG=./store/... for some); -race where a C compiler exists
+	$(call GOTEST,$(RACE))
+
+test/race: postgres ## the same, always with the race detector
+	$(call GOTEST,-race)
+
+test-tools: postgres build ## tests that need Node, Chromium, promtool or DuckDB; installs what is missing
+	deploy/test-tools.sh
+
+build: ## bin/trunkline
+	go build $(GOFLAGS_BUILD) -o bin/trunkline ./cmd/trunkline
+
+bench: postgres ## the benchmarks
+	go test -run '^$$' -bench . -benchmem -timeout 60m $(PKG)
+
+lint: $(GOLANGCI) ## golangci-lint, pinned; builds it on first use
+	$(GOLANGCI) run --allow-parallel-runners ./...
+
+fmt: $(GOLANGCI) ## format in place
+	$(GOLANGCI) fmt ./...
+
+migrate: postgres build ## bring the database (DATABASE_URL, else the private one) to this version's schema
+	bin/trunkline migrate up
+
+ci: lint test/race ## what CI runs before the tools' tests
+
+postgres: # no doc line: every target that needs it asks for it
+	@deploy/ensure-postgres.sh
+
+$(GOLANGCI):
+	@mkdir -p $(TOOLS)
+	@echo "building golangci-lint $(GOLANGCI_VERSION), once" >&2
+	GOBIN=$(TOOLS) GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(TOOLS)/golangci-lint $(GOLANGCI)
