@@ -243,6 +243,41 @@ end
 $$;
 -- +goose StatementEnd
 comment on function ops.ensure_partitions is 'Makes the monthly partitions around a time that are missing; returns how many it made';
+-- +goose StatementBegin
+create function ops.drop_partitions(parent text, before timestamptz) returns integer
+language plpgsql
+set search_path = pg_catalog
+as $$
+declare
+  child record;
+  busy boolean;
+  dropped integer := 0;
+begin
+  if parent not in ('inbox', 'record_history') then
+    raise exception 'ops.% has no partitions to drop', parent;
+  end if;
+  for child in
+    select c.relname
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = to_regclass(format('ops.%I', parent))
+      and c.relname ~ ('^' || parent || '_\d{4}_\d{2}$')
+      and (to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' <= before
+  loop
+    busy := false;
+    if parent = 'inbox' then
+      execute format('select exists (select from ops.%I where state in (''new'', ''quarantined'', ''unclassified''))', child.relname) into busy;
+    end if;
+    if not busy then
+      execute format('drop table ops.%I', child.relname);
+      dropped := dropped + 1;
+    end if;
+  end loop;
+  return dropped;
+end
+$$;
+-- +goose StatementEnd
+comment on function ops.drop_partitions is 'Drops the monthly partitions that ended before a time, but none with posts that nobody has settled; returns how many';
 create table ops.inbox_default partition of ops.inbox default;
 create table ops.record_history_default partition of ops.record_history default;
 select ops.ensure_partitions(now(), 3);

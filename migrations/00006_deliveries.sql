@@ -49,7 +49,7 @@ create table ops.deliveries (
 );
 create index deliveries_due on ops.deliveries (destination, not_before) where state in ('ready', 'sending', 'unknown');
 create index deliveries_phone on ops.deliveries (org_id, phone) where phone is not null;
-create index deliveries_sending on ops.deliveries (lease_until) where state = 'sending';
+create index deliveries_sending on ops.deliveries (sending_at) where state = 'sending';
 create index deliveries_expiry on ops.deliveries (expires_at) where state = 'ready';
 create index deliveries_lead on ops.deliveries (org_id, lead_id);
 create index deliveries_created on ops.deliveries (org_id, created_at desc, id);

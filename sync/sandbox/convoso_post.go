@@ -168,5 +168,16 @@ func NewPost(event string, fields map[string]any) Post {
 	if err != nil {
 		text = []byte("{}") // only values that no JSON can hold
 	}
-	return Post{Seq: -1, Event: event, ContentType: "application/json", Body: text, DuplicateOf: -1}
+	name := func(key string) string {
+		if v, ok := fields[key]; ok {
+			return fmt.Sprint(v)
+		}
+		return ""
+	}
+	p := Post{Seq: -1, Event: event, ContentType: "application/json", Body: text, DuplicateOf: -1}
+	p.LeadID, p.CallID, p.OptOut = name("lead_id"), name("call_log_id"), event == EventDNC
+	if number := name("phone_number"); len(number) == 10 {
+		p.Phone = "+1" + number
+	}
+	return p
 }

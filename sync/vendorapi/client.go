@@ -202,7 +202,11 @@ func (c *Client) open(ctx context.Context, r Request) (*Stream, error) {
 	}
 	defer cancel()
 	defer resp.Body.Close() //nolint:errcheck // only an excerpt is wanted
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 2048))
+	var body []byte
+	// After 101 the body is the bare connection, which knows no deadline.
+	if resp.StatusCode >= http.StatusOK {
+		body, _ = io.ReadAll(io.LimitReader(resp.Body, 2048))
+	}
 	verr := c.judge(r, resp, body)
 	c.observe(r, resp.StatusCode, verr.Kind, took)
 	c.tellGate(ctx, verr)

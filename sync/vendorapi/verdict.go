@@ -1,6 +1,7 @@
 package vendorapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -58,9 +59,15 @@ func (c *Client) answered(r Request, kind Kind, status int, err error) *Error {
 }
 
 func (c *Client) failure(r Request, kind Kind, sent bool, err error) *Error {
-	if kind == Unknown && err != nil {
-		// An unknown outcome must not carry a context error: the queue would put the job back as if nothing had been sent.
-		err = fmt.Errorf("%v", err) //nolint:errorlint // see above
+	if err != nil {
+		switch text := Scrub(err.Error(), c.Secrets...); {
+		case text != err.Error():
+			// net/http quotes what a server sent, and a server may echo what it was sent.
+			err = errors.New(text)
+		case kind == Unknown:
+			// An unknown outcome must not carry a context error: the queue would put the job back as if nothing had been sent.
+			err = errors.New(text)
+		}
 	}
 	return &Error{Vendor: c.Vendor, Op: r.Op, Kind: kind, Sent: sent, Err: err}
 }

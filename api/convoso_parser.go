@@ -1,0 +1,74 @@
+package api
+
+import (
+	"net/url"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convoso"
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// Reading is what a parser found in a post.
+type Reading struct {
+	// Facts is how many facts the post tells.
+	Facts int
+	// Suppressions are the opt-outs among them, to be committed with the post's bytes (law 6).
+	Suppressions []store.Suppression
+}
+
+// ConvosoParser reads a post in memory, without a database. Its errors wrap convoso.ErrUnparsable or
+// convoso.ErrUnrecognised; any other, and a panic, leaves the post to the drain. Errors are kept and logged, so they quote
+// nothing of a post.
+type ConvosoParser interface {
+	Parse(post *store.Post) (Reading, error)
+}
+
+// ConvosoSettings is a ConvosoParser over the settings of each organisation's Convoso account.
+type ConvosoSettings func(org uuid.UUID) convoso.Settings
+
+// Parse implements ConvosoParser.
+func (f ConvosoSettings) Parse(post *store.Post) (Reading, error) {
+	settings := f(post.Org)
+	facts, err := settings.Parse(ConvosoPost(post))
+	if err != nil {
+		return Reading{}, err
+	}
+	reading := Reading{Facts: len(facts)}
+	for _, s := range settings.Suppressions(facts) {
+		reading.Suppressions = append(reading.Suppressions, suppressionsOf(settings.Account, s)...)
+	}
+	return reading, nil
+}
+
+// ConvosoPost returns a kept post as the Convoso parser takes it. The receiver and the drain both read through it, so that
+// both see the same facts. What is wrong in a query string is left out of it.
+func ConvosoPost(post *store.Post) convoso.Post {
+	query, _ := url.ParseQuery(post.Query) // what could be read is there in spite of an error
+	return convoso.Post{
+		Body: post.Body, ContentType: post.ContentType, Method: post.Method, Query: query, EventPath: post.EventPath,
+		ReceivedAt: post.ReceivedAt,
+	}
+}
+
+// suppressionsOf names the phone, or each of the lead's keys where there is no phone.
+func suppressionsOf(account string, s convoso.Suppression) []store.Suppression {
+	base := store.Suppression{Stream: s.Stream, ObjectID: s.ObjectID, Reason: s.Reason}
+	named := func(kind pipeline.KeyKind, account, value string) store.Suppression {
+		one := base
+		one.Kind, one.Account, one.Value = string(kind), account, value
+		return one
+	}
+	if s.Phone != "" {
+		return []store.Suppression{named(pipeline.KeyPhone, "", s.Phone)}
+	}
+	var found []store.Suppression
+	if s.LeadID != "" {
+		found = append(found, named(pipeline.KeyConvosoLead, account, s.LeadID))
+	}
+	if s.RemoteID != "" {
+		found = append(found, named(pipeline.KeyRemote, "", s.RemoteID))
+	}
+	return found
+}

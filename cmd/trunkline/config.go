@@ -1,0 +1,93 @@
+package main
+
+import (
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// config is everything the environment says. Every leaf has an env tag of go-envconfig (name and default) and a help tag
+// (meaning, units); `trunkline config` prints both. A secret is also read from the file that NAME_FILE names.
+type config struct {
+	General  generalConfig
+	IPSCAPE  ipscapeConfig
+	DialedIn dialedinConfig
+	Convolo  convoloConfig
+	Convoso  convosoConfig
+}
+
+type generalConfig struct {
+	DatabaseURL       vendorapi.Secret `env:"DATABASE_URL" help:"Postgres to use; empty starts a private one in TRUNKLINE_DATA_DIR"`
+	DatabaseDirectURL vendorapi.Secret `env:"DATABASE_DIRECT_URL" help:"the same database without a pooler, for jobs and migrations; empty takes DATABASE_URL"`
+	DataDir           string           `env:"TRUNKLINE_DATA_DIR, default=.trunkline" help:"directory of the private Postgres"`
+	PGBin             string           `env:"TRUNKLINE_PG_BIN" help:"directory of Postgres' programs; empty looks in the usual places"`
+
+	HTTPAddr   hostPort         `env:"TRUNKLINE_HTTP_ADDR, default=127.0.0.1:8080" help:"address the API listens on; port 0 takes a free one"`
+	AdminToken vendorapi.Secret `env:"TRUNKLINE_ADMIN_TOKEN" help:"opens ops routes from anywhere; without it they answer this machine only"`
+	APIKey     vendorapi.Secret `env:"TRUNKLINE_API_KEY" help:"full API key of the default organisation, beside those of trunkline apikey"`
+
+	LogLevel    logLevel   `env:"TRUNKLINE_LOG_LEVEL, default=info" help:"debug, info, warn or error"`
+	LogFormat   logFormat  `env:"TRUNKLINE_LOG_FORMAT, default=auto" help:"auto (tint on a terminal, else json), json or text"`
+	Roles       roles      `env:"TRUNKLINE_ROLES, default=api,worker,scheduler" help:"what this daemon does: api, worker, scheduler"`
+	StopTimeout span       `env:"TRUNKLINE_STOP_TIMEOUT, default=45s" help:"budget of a gentle stop"`
+	Timezone    zone       `env:"TRUNKLINE_TIMEZONE, default=UTC" help:"zone of local days and of today"`
+	Push        routes     `env:"TRUNKLINE_PUSH" help:"where new leads go: DEST[:k=v&k=v], comma list; empty pushes nothing"`
+	CallWindow  callWindow `env:"TRUNKLINE_CALL_WINDOW, default=08:00-21:00" help:"when people may be called, by their own clock; 00:00-24:00 = always"`
+	MaxAge      span       `env:"TRUNKLINE_DELIVERY_MAX_AGE, default=24h" help:"older leads are not pushed by themselves"`
+	Region      country    `env:"TRUNKLINE_DEFAULT_REGION, default=US" help:"country of phone numbers without country code"`
+	History     span       `env:"TRUNKLINE_RETENTION_HISTORY, default=2160h" help:"how long replaced versions are kept"`
+	Inbox       span       `env:"TRUNKLINE_RETENTION_INBOX, default=720h" help:"how long settled posts are kept"`
+}
+
+type ipscapeConfig struct {
+	BaseURL      webURL           `env:"IPSCAPE_BASE_URL" help:"such as https://tenant.onipscape.com/platform-api"`
+	Token        vendorapi.Secret `env:"IPSCAPE_TOKEN" help:"API token; without it ipSCAPE is off"`
+	AuthHeader   string           `env:"IPSCAPE_AUTH_HEADER, default=Authorization" help:"header that carries the token"`
+	AuthPrefix   string           `env:"IPSCAPE_AUTH_PREFIX, default=Bearer " help:"text before the token"`
+	ExtraHeaders pairs            `env:"IPSCAPE_EXTRA_HEADERS" help:"further headers, Name=value, comma list"`
+	Timezone     zone             `env:"IPSCAPE_TIMEZONE, default=Australia/Sydney" help:"zone of times that name none"`
+	Region       country          `env:"IPSCAPE_REGION, default=AU" help:"country of phone numbers without country code"`
+	Rate         rate             `env:"IPSCAPE_RATE, default=2" help:"requests a second; 0 = unlimited"`
+	Timeout      span             `env:"IPSCAPE_TIMEOUT, default=25s" help:"limit of one request"`
+	Start        span             `env:"IPSCAPE_START, default=720h" help:"how far the first sync reaches back"`
+	Settle       duration         `env:"IPSCAPE_SETTLE, default=60s" help:"the youngest time is not read yet"`
+	Overlap      duration         `env:"IPSCAPE_OVERLAP, default=15m" help:"how much of the covered time each tick reads again"`
+	MaxPages     count            `env:"IPSCAPE_MAX_PAGES, default=100000" help:"ceiling of one walk"`
+	Activities   cronSpec         `env:"IPSCAPE_SCHEDULE_ACTIVITIES, default=@every 1m" help:"cron, @every or off"`
+	Leads        cronSpec         `env:"IPSCAPE_SCHEDULE_LEADS, default=@every 1m" help:"cron, @every or off"`
+	Paths        prefixed         `env:"IPSCAPE_PATH_<OPERATION>" help:"path of an operation"`
+}
+
+type dialedinConfig struct {
+	BaseURL         webURL           `env:"DIALEDIN_BASE_URL, default=https://api.chasedatacorp.com/HttpImport/" help:"folder of the scripts"`
+	Token           vendorapi.Secret `env:"DIALEDIN_TOKEN" help:"API token; without it DialedIn is off"`
+	AccID           string           `env:"DIALEDIN_ACCID" help:"account id"`
+	Campaign        string           `env:"DIALEDIN_CAMPAIGN" help:"campaign of inserted leads; must exist"`
+	Subcampaign     string           `env:"DIALEDIN_SUBCAMPAIGN" help:"sub-campaign; empty sends none"`
+	Dial            bool             `env:"DIALEDIN_DIAL, default=false" help:"true dials inserted leads, false only imports them"`
+	DuplicatesCheck choice03         `env:"DIALEDIN_DUPLICATES_CHECK, default=2" help:"0 same campaign, 1 allow, 2 all campaigns, 3 same sub-campaign"`
+	CheckHours      bool             `env:"DIALEDIN_CHECK_HOURS, default=true" help:"have DialedIn check calling hours too"`
+	Fields          fieldMap         `env:"DIALEDIN_FIELDS" help:"our=theirs, comma list"`
+	Rate            rate             `env:"DIALEDIN_RATE, default=2" help:"requests a second; 0 = unlimited"`
+	Timeout         span             `env:"DIALEDIN_TIMEOUT, default=15s" help:"limit of one request"`
+	ReconcileDelay  span             `env:"DIALEDIN_RECONCILE_DELAY, default=30s" help:"wait before an unknown insert is searched for"`
+	Patterns        prefixed         `env:"DIALEDIN_PATTERN_<CLASS>" help:"pattern of a class of answers"`
+	Scripts         prefixed         `env:"DIALEDIN_SCRIPT_<GROUP>" help:"script of a group of operations"`
+}
+
+type convoloConfig struct {
+	URL         webURL           `env:"CONVOLO_URL, default=https://app.convolo.ai/rest/v1/ext/add_call_api/" help:"address of the call request"`
+	WidgetKey   vendorapi.Secret `env:"CONVOLO_WIDGET_KEY" help:"widget key; without it Convolo is off"`
+	APIKey      vendorapi.Secret `env:"CONVOLO_API_KEY" help:"the widget's API key"`
+	Country     country          `env:"CONVOLO_COUNTRY, default=US" help:"country sent with numbers"`
+	Rate        rate             `env:"CONVOLO_RATE, default=1" help:"requests a second; 0 = unlimited"`
+	Timeout     span             `env:"CONVOLO_TIMEOUT, default=15s" help:"limit of one request"`
+	Agents      agents           `env:"CONVOLO_AGENTS" help:"name:phone, comma list, called in place of the widget's group"`
+	WebhookWait span             `env:"CONVOLO_WEBHOOK_WAIT, default=24h" help:"how long an unknown call waits for a webhook"`
+}
+
+type convosoConfig struct {
+	OrgToken     vendorapi.Secret `env:"CONVOSO_ORG_TOKEN" help:"receiver token of the default organisation; else trunkline org token makes one"`
+	Timezone     zone             `env:"CONVOSO_TIMEZONE, default=America/Los_Angeles" help:"zone of dates that name none"`
+	Aliases      string           `env:"CONVOSO_ALIASES" help:"canonical=key, comma list"`
+	DNCCodes     string           `env:"CONVOSO_DNC_CODES" help:"further opt-out codes; CODE, CODE* or -CODE, comma list"`
+	Dispositions string           `env:"CONVOSO_DISPOSITIONS" help:"CODE=our_code, comma list"`
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// fault is one thing wrong with the environment. It names the variable and never repeats its value.
+type fault struct{ name, problem string }
+
+// Error implements error.
+func (f fault) Error() string { return f.name + ": " + f.problem }
+
+// variable is one leaf of the configuration.
+type variable struct {
+	name     string
+	fallback string
+	help     string
+	secret   bool
+	value    reflect.Value
+}
+
+var (
+	secretType   = reflect.TypeFor[vendorapi.Secret]()
+	prefixedType = reflect.TypeFor[prefixed]()
+)
+
+// variables lists the leaves of a configuration in their order.
+func variables(c *config) []variable {
+	var list []variable
+	groups := reflect.ValueOf(c).Elem()
+	for i := range groups.NumField() {
+		group := groups.Field(i)
+		for j := range group.NumField() {
+			f := group.Type().Field(j)
+			name, fallback, _ := strings.Cut(f.Tag.Get("env"), ", default=")
+			list = append(list, variable{
+				name: name, fallback: fallback, help: f.Tag.Get("help"), secret: f.Type == secretType, value: group.Field(j),
+			})
+		}
+	}
+	return list
+}
+
+// loadConfig reads the environment (NAME=value, as os.Environ gives it) and reports every fault at once.
+func loadConfig(environ []string) (*config, error) {
+	c := &config{}
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	var faults []error
+	known := map[string]bool{}
+	for _, v := range variables(c) {
+		known[v.name] = true
+		if v.secret {
+			known[v.name+"_FILE"] = true
+		}
+		if err := v.load(env); err != nil {
+			faults = append(faults, fault{v.name, err.Error()})
+		}
+	}
+	faults = append(faults, unknownNames(env, known)...)
+	if len(faults) == 0 {
+		faults = c.contradictions()
+	}
+	return c, errors.Join(faults...)
+}
+
+func (v variable) load(env map[string]string) error {
+	if v.value.Type() == prefixedType {
+		prefix, _, _ := strings.Cut(v.name, "<")
+		found := prefixed{}
+		for name, value := range env {
+			if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" && value != "" {
+				found[strings.ToLower(rest)] = value
+			}
+		}
+		v.value.Set(reflect.ValueOf(found))
+		return nil
+	}
+	text := env[v.name]
+	if v.secret {
+		var err error
+		if text, err = secretText(env, v.name); err != nil {
+			return err
+		}
+	}
+	if strings.TrimSpace(text) == "" {
+		text = v.fallback
+	}
+	if text == "" {
+		return nil
+	}
+	return v.decode(text)
+}
+
+// decode hands one value to go-envconfig in a struct of its own: a whole struct would be read up to its first fault only.
+func (v variable) decode(text string) error {
+	field := reflect.StructField{Name: "V", Type: v.value.Type(), Tag: reflect.StructTag(fmt.Sprintf(`env:%q`, v.name))}
+	one := reflect.New(reflect.StructOf([]reflect.StructField{field}))
+	err := envconfig.ProcessWith(context.Background(), &envconfig.Config{
+		Target: one.Interface(), Lookuper: envconfig.MapLookuper(map[string]string{v.name: text}),
+	})
+	if err == nil {
+		v.value.Set(one.Elem().Field(0))
+		return nil
+	}
+	if v.value.Kind() == reflect.Bool {
+		return errors.New("must be true or false")
+	}
+	// The types of this package say what is wrong without the value; the library's own words around them are of no use.
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err
+}
+
+// secretText reads a secret from its variable, or from the file that NAME_FILE names.
+func secretText(env map[string]string, name string) (string, error) {
+	text, path := env[name], env[name+"_FILE"]
+	if path != "" {
+		if text != "" {
+			return "", fmt.Errorf("is set, and so is %s_FILE: set one of them", name)
+		}
+		content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		if err != nil {
+			return "", fmt.Errorf("%s_FILE names a file that cannot be read", name)
+		}
+		text = strings.TrimRight(string(content), "\r\n")
+		if text == "" {
+			return "", fmt.Errorf("%s_FILE names an empty file", name)
+		}
+	}
+	if strings.ContainsAny(text, "\r\n\x00") {
+		return "", errors.New("holds a line break")
+	}
+	return text, nil
+}
+
+// reserved are names of interface.md that later features use; setting them is no fault.
+var reserved = []string{
+	"TRUNKLINE_TEST_DATABASE_URL", "TRUNKLINE_READ_DATABASE_URL", "TRUNKLINE_WEBHOOK_ALLOW_CIDRS", "TRUNKLINE_ERASURE_KEY_FILE",
+	"TRUNKLINE_ACCOUNTS_FILE",
+}
+
+// unknownNames finds TRUNKLINE_ names that nobody reads: most likely misspelt ones. Kubernetes puts a service's addresses
+// into the environment under names of its own.
+func unknownNames(env map[string]string, known map[string]bool) []error {
+	var faults []error
+	for name := range env {
+		switch {
+		case !strings.HasPrefix(name, "TRUNKLINE_"), known[name], slices.Contains(reserved, name),
+			strings.HasPrefix(name, "TRUNKLINE_SERVICE_"), strings.HasPrefix(name, "TRUNKLINE_PORT"):
+		default:
+			faults = append(faults, fault{name, "is not a variable of trunkline; trunkline config lists them"})
+		}
+	}
+	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return faults
+}
+
+// contradictions finds settings that are good each by itself and not together.
+func (c *config) contradictions() []error {
+	var faults []error
+	needs := func(set bool, by, name string, present bool) {
+		if set && !present {
+			faults = append(faults, fault{name, "is missing, and " + by + " is set"})
+		}
+	}
+	needs(c.IPSCAPE.Token != "", "IPSCAPE_TOKEN", "IPSCAPE_BASE_URL", c.IPSCAPE.BaseURL != "")
+	needs(c.DialedIn.Token != "", "DIALEDIN_TOKEN", "DIALEDIN_ACCID", c.DialedIn.AccID != "")
+	needs(c.DialedIn.Token != "", "DIALEDIN_TOKEN", "DIALEDIN_CAMPAIGN", c.DialedIn.Campaign != "")
+	needs(c.Convolo.WidgetKey != "", "CONVOLO_WIDGET_KEY", "CONVOLO_API_KEY", c.Convolo.APIKey != "")
+	needs(c.Convolo.APIKey != "", "CONVOLO_API_KEY", "CONVOLO_WIDGET_KEY", c.Convolo.WidgetKey != "")
+	return append(faults, c.vendorFaults()...)
+}
+
+// secrets returns every secret that is set, to be masked wherever text from outside is shown.
+func (c *config) secrets() []vendorapi.Secret {
+	var out []vendorapi.Secret
+	for _, v := range variables(c) {
+		if s, ok := v.value.Interface().(vendorapi.Secret); ok && s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLoadConfigDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := loadConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.General.StopTimeout.Duration != 45*time.Second || string(c.General.HTTPAddr) != "127.0.0.1:8080" || c.IPSCAPE.AuthPrefix != "Bearer " ||
+		c.IPSCAPE.Rate != 2 || c.IPSCAPE.Settle.Duration != time.Minute || c.IPSCAPE.Activities.String() != "@every 1m" || !c.DialedIn.CheckHours || c.DialedIn.Dial ||
+		c.DialedIn.DuplicatesCheck != 2 || c.General.CallWindow.String() != "08:00-21:00" || !c.General.Roles.api || !c.General.Roles.scheduler ||
+		c.Convoso.Timezone.String() != "America/Los_Angeles" || c.IPSCAPE.on() || c.DialedIn.on() || c.Convolo.on() {
+		t.Errorf("defaults: %+v", c)
+	}
+}
+
+// TestLoadConfigNamesEveryFault has all of them at once: one line each, and never the value.
+func TestLoadConfigNamesEveryFault(t *testing.T) {
+	t.Parallel()
+	bad := map[string]string{
+		"IPSCAPE_SCHEDULE_ACTIVITIES": "0 0 31 2 *",
+		"IPSCAPE_SCHEDULE_LEADS":      "TZ=0",
+		"IPSCAPE_RATE":                "-1",
+		"IPSCAPE_TIMEOUT":             "0s",
+		"IPSCAPE_SETTLE":              "minute",
+		"IPSCAPE_TIMEZONE":            "Nowhere/Town",
+		"IPSCAPE_TOKEN":               "hidden-tok\nen",
+		"DIALEDIN_DIAL":               "hidden-maybe",
+		"DIALEDIN_DUPLICATES_CHECK":   "4",
+		"CONVOLO_URL":                 "ftp://hidden",
+		"CONVOLO_AGENTS":              "hidden",
+		"TRUNKLINE_PUSH":              "dialedin,hidden",
+		"TRUNKLINE_CALL_WINDOW":       "8-21",
+		"TRUNKLINE_LOG_LEVEL":         "hidden",
+		"TRUNKLINE_LOG_FORMAT":        "hidden",
+		"TRUNKLINE_ROLES":             "hidden",
+		"TRUNKLINE_STOP_TIMEOUT":      "hidden",
+		"TRUNKLINE_HTTP_ADDR":         "hidden",
+		"TRUNKLINE_DEFAULT_REGION":    "hidden",
+		"TRUNKLINE_PSUH":              "hidden",
+	}
+	env := []string{"TRUNKLINE_SERVICE_HOST=10.0.0.1", "TRUNKLINE_PORT_8080_TCP=x", "TRUNKLINE_ACCOUNTS_FILE=/x", "PATH=/bin"}
+	for name, value := range bad {
+		env = append(env, name+"="+value)
+	}
+	_, err := loadConfig(env)
+	if err == nil {
+		t.Fatal("no fault found")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != len(bad) {
+		t.Errorf("%d lines for %d faults:\n%s", len(lines), len(bad), err)
+	}
+	for name := range bad {
+		n := 0
+		for _, line := range lines {
+			if strings.HasPrefix(line, name+": ") {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s has %d lines:\n%s", name, n, err)
+		}
+	}
+	if strings.Contains(err.Error(), "hidden") {
+		t.Errorf("a value shows:\n%s", err)
+	}
+}
+
+func TestLoadConfigSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from-the-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadConfig([]string{"IPSCAPE_TOKEN_FILE=" + file, "IPSCAPE_BASE_URL=https://acme.example"})
+	if err != nil || c.IPSCAPE.Token.Reveal() != "from-the-file" {
+		t.Errorf("token from a file: %q, %v", c.IPSCAPE.Token.Reveal(), err)
+	}
+	for _, env := range [][]string{
+		{"IPSCAPE_TOKEN_FILE=" + file, "IPSCAPE_TOKEN=x"},
+		{"IPSCAPE_TOKEN_FILE=" + file + ".none"},
+		{"IPSCAPE_TOKEN=x"},
+		{"DIALEDIN_TOKEN=x"},
+		{"CONVOLO_WIDGET_KEY=x"},
+		{"CONVOSO_ALIASES=x"},
+		{"IPSCAPE_TOKEN=x", "IPSCAPE_BASE_URL=https://acme.example", "IPSCAPE_PATH_NO_SUCH=/x"},
+	} {
+		if _, err := loadConfig(env); err == nil {
+			t.Errorf("%v: no fault found", env)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convolo"
+	"github.com/trunkline/trunkline/sync/convoso"
+	"github.com/trunkline/trunkline/sync/dialedin"
+	"github.com/trunkline/trunkline/sync/ipscape"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+func (c *ipscapeConfig) on() bool  { return c.Token != "" }
+func (c *dialedinConfig) on() bool { return c.Token != "" }
+func (c *convoloConfig) on() bool  { return c.WidgetKey != "" }
+
+func (c *ipscapeConfig) client() ipscape.Config {
+	return ipscape.Config{
+		BaseURL: string(c.BaseURL), Token: c.Token, AuthHeader: c.AuthHeader, AuthPrefix: c.AuthPrefix,
+		ExtraHeaders: c.ExtraHeaders, Timeout: c.Timeout.Duration, Paths: c.Paths,
+	}
+}
+
+func (c *ipscapeConfig) settings() ipscape.Settings {
+	return ipscape.Settings{Account: store.DefaultAccount, Zone: c.Timezone.Location, Region: string(c.Region)}
+}
+
+func (c *dialedinConfig) client() dialedin.Config {
+	patterns, scripts := map[dialedin.Class]string{}, map[dialedin.Group]string{}
+	for class, text := range c.Patterns {
+		patterns[dialedin.Class(class)] = text
+	}
+	for group, name := range c.Scripts {
+		scripts[dialedin.Group(group)] = name
+	}
+	return dialedin.Config{
+		BaseURL: string(c.BaseURL), Token: c.Token, AccID: c.AccID, Campaign: c.Campaign, Subcampaign: c.Subcampaign,
+		Dial: c.Dial, DuplicatesCheck: int(c.DuplicatesCheck), CheckHours: c.CheckHours, Fields: c.Fields,
+		Timeout: c.Timeout.Duration, Patterns: patterns, Scripts: scripts,
+	}
+}
+
+func (c *convoloConfig) client() convolo.Config {
+	return convolo.Config{
+		URL: string(c.URL), WidgetKey: c.WidgetKey, APIKey: c.APIKey, Country: string(c.Country), Timeout: c.Timeout.Duration,
+		Agents: c.Agents,
+	}
+}
+
+func (c *convosoConfig) settings(region country) (convoso.Settings, error) {
+	return convoso.NewSettings(convoso.Config{
+		Account: store.DefaultAccount, Zone: c.Timezone.Location, Region: string(region), Aliases: c.Aliases,
+		DNCCodes: c.DNCCodes, Dispositions: c.Dispositions,
+	})
+}
+
+// vendorFaults asks every vendor's package what it finds wrong with its settings.
+func (c *config) vendorFaults() []error {
+	var faults []error
+	note := func(vendor string, err error) {
+		if err == nil {
+			return
+		}
+		// A joined error has one fault a line.
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if name, problem, ok := strings.Cut(line, ": "); ok && strings.HasPrefix(name, vendor+"_") {
+				faults = append(faults, fault{name, problem})
+			} else {
+				faults = append(faults, fault{vendor + "_*", line})
+			}
+		}
+	}
+	none := vendorapi.Client{HTTP: vendorapi.NewHTTP(), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	if c.IPSCAPE.on() {
+		_, err := ipscape.NewClient(c.IPSCAPE.client(), none)
+		note("IPSCAPE", err)
+	}
+	if c.DialedIn.on() {
+		_, err := dialedin.NewClient(c.DialedIn.client(), none)
+		note("DIALEDIN", err)
+	}
+	if c.Convolo.on() {
+		_, err := convolo.NewClient(c.Convolo.client(), none)
+		note("CONVOLO", err)
+	}
+	_, err := c.Convoso.settings(c.General.Region)
+	note("CONVOSO", err)
+	return faults
+}

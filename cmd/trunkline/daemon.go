@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trunkline/trunkline/api"
+	"github.com/trunkline/trunkline/jobs"
+	"github.com/trunkline/trunkline/jobs/walkstore"
+	"github.com/trunkline/trunkline/migrations"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convoso"
+	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/walk"
+)
+
+// daemon is the whole running program: built once from the configuration, started, and stopped in reverse.
+type daemon struct {
+	cfg      *config
+	log      *slog.Logger
+	now      func() time.Time
+	db       *database
+	org      store.Organisation
+	id       uuid.UUID
+	metrics  *metrics
+	registry *prometheus.Registry
+	http     *http.Client
+
+	queue     *jobs.Queue
+	streams   []accountStream
+	walkStore *walkstore.Store
+	runner    *walk.Runner
+	fold      *store.Reconciler
+	inbox     *store.InboxDrain
+	engine    *deliver.Engine
+	intake    *store.Intake
+
+	workers   *jobs.Workers
+	scheduler *jobs.Scheduler
+	sweeper   *jobs.Sweeper
+	server    *api.Server
+	// addr is where the API listens, once started.
+	addr string
+
+	background sync.WaitGroup
+	stopLoops  context.CancelFunc
+}
+
+// accountStream is a stream of one account.
+type accountStream struct {
+	key store.StreamKey
+	jobs.StreamEntry
+}
+
+// newDaemon brings the schema up to date and builds every part. It takes over d and closes it when building fails.
+func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, d *database) (*daemon, error) {
+	dm := &daemon{cfg: cfg, log: log, now: time.Now, db: d, id: uuid.New(), registry: prometheus.NewRegistry(), http: newVendorHTTP()}
+	for _, step := range []func(context.Context) error{
+		dm.migrate, dm.buildMetrics, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDeliveries, dm.buildInbox, dm.buildJobs, dm.buildAPI,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, d.Close(context.WithoutCancel(ctx)))
+		}
+	}
+	return dm, nil
+}
+
+// migrate brings the schema up to date, and makes what a fresh database lacks.
+func (d *daemon) migrate(ctx context.Context) error {
+	if err := migrations.Up(ctx, d.db.direct, d.log); err != nil {
+		return withCode(exitDatabase, err)
+	}
+	if err := d.upkeep().Upkeep(ctx); err != nil {
+		return withCode(exitDatabase, err)
+	}
+	org, err := d.db.EnsureDefault(ctx)
+	if err != nil {
+		return withCode(exitDatabase, err)
+	}
+	d.org = org
+	return d.db.SetEnvironmentRoutes(ctx, org.ID, d.cfg.General.Push)
+}
+
+func (d *daemon) upkeep() *store.Upkeeper {
+	return &store.Upkeeper{DB: d.db.DB, Retention: store.Retention{
+		History: d.cfg.General.History.Duration, Inbox: d.cfg.General.Inbox.Duration,
+	}}
+}
+
+func (d *daemon) buildQueue(context.Context) (err error) {
+	// River tells of its own affairs at info; an operator wants to hear of them at warn only.
+	d.queue, err = jobs.NewQueue(d.db.direct, d.riverLog())
+	return err
+}
+
+func (d *daemon) buildStreams(ctx context.Context) error {
+	if err := d.addIPSCAPE(ctx); err != nil {
+		return err
+	}
+	find := func(source pipeline.Source, stream string) *accountStream {
+		for i := range d.streams {
+			if s := &d.streams[i]; s.key.Source == source && s.key.Stream == stream {
+				return s
+			}
+		}
+		return nil
+	}
+	d.walkStore = &walkstore.Store{
+		DB: d.db.DB,
+		Table: func(source pipeline.Source, stream string) *store.TypedTable {
+			if s := find(source, stream); s != nil {
+				return s.Table
+			}
+			return nil
+		},
+		Enqueue: func(ctx context.Context, tx pgx.Tx, _ int) error { return d.queue.WakeReconcile(ctx, tx) },
+	}
+	d.runner = &walk.Runner{
+		Store: d.walkStore, Now: d.now, Log: d.log, Observe: d.metrics.walked,
+		Streams: func(w walk.Walk) (*walk.Stream, bool) {
+			s := find(w.Source, w.Stream)
+			if s == nil || s.key.Org != w.Org || s.key.Account != w.Account {
+				return nil, false
+			}
+			return s.Stream, true
+		},
+	}
+	return nil
+}
+
+func (d *daemon) buildReconcile(context.Context) error {
+	ipscapeSettings := d.cfg.IPSCAPE.settings()
+	convosoSettings, err := d.cfg.Convoso.settings(d.cfg.General.Region)
+	if err != nil {
+		return err
+	}
+	d.fold = &store.Reconciler{
+		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
+		Facts: func(r *pipeline.Record) (pipeline.Facts, error) {
+			switch r.Source {
+			case pipeline.SourceIPSCAPE:
+				return ipscapeSettings.Facts(*r)
+			case pipeline.SourceConvoso:
+				return convosoSettings.Facts(*r)
+			default:
+				return pipeline.Facts{}, fmt.Errorf("no package reads records of source %s", r.Source)
+			}
+		},
+	}
+	if d.cfg.DialedIn.on() {
+		// Law 6: an opt-out is an obligation at every dialler that has a do-not-call list.
+		d.fold.Blockers = []string{jobs.DestinationDialedIn}
+	}
+	return nil
+}
+
+func (d *daemon) buildInbox(context.Context) error {
+	settings, err := d.cfg.Convoso.settings(d.cfg.General.Region)
+	if err != nil {
+		return err
+	}
+	d.inbox = &store.InboxDrain{DB: d.db.DB, Wake: d.queue.WakeReconcile, Read: jobs.ReadConvoso(settings)}
+	d.intake = store.NewIntake(d.db.DB, store.IntakeConfig{
+		Enqueue: func(ctx context.Context, tx pgx.Tx, _ []store.Post) error { return d.queue.WakeInbox(ctx, tx) },
+	})
+	return nil
+}
+
+func (d *daemon) buildJobs(context.Context) (err error) {
+	d.workers, err = jobs.NewWorkers(jobs.WorkersConfig{
+		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Reconcile: d.fold, Inbox: d.inbox,
+		Deliver: d.engine, Destinations: d.engine.Destinations(), Upkeep: d.upkeep(), SoftStop: d.budget().soft,
+	})
+	if err != nil {
+		return err
+	}
+	d.scheduler = &jobs.Scheduler{DB: d.db.DB, Log: d.log, List: d.recurring()}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	d.sweeper = &jobs.Sweeper{
+		DB: d.db.DB, Queue: d.queue, Engine: d.engine, Log: d.log,
+		Daemon: store.Daemon{ID: d.id, Host: host, Version: versionText(), StartedAt: d.db.Now()},
+	}
+	return nil
+}
+
+// recurring lists the daemon's schedules.
+func (d *daemon) recurring() []jobs.Recurring {
+	var list []jobs.Recurring
+	for _, s := range d.streams {
+		live := &jobs.LiveWalk{
+			Store: d.walkStore, Queue: d.queue, Key: s.key, Stream: s.Stream,
+			VendorNow: func() time.Time { return d.runner.VendorNow(s.key.Org, s.key.Account, s.key.Source) },
+		}
+		list = append(list, jobs.Recurring{Name: live.Name(), Spec: s.Spec, Due: live.Due})
+	}
+	daily, err := jobs.ParseSpec("17 3 * * *", time.UTC)
+	if err != nil {
+		// A constant that does not parse is found by any test that starts a daemon.
+		d.log.Error("schedule of the upkeep cannot be read", "error", err)
+	}
+	return append(list, jobs.Recurring{Name: "upkeep", Spec: daily, Due: func(ctx context.Context, tx pgx.Tx, slot time.Time) error {
+		return d.queue.Insert(ctx, tx, jobs.UpkeepArgs{Slot: slot})
+	}})
+}
+
+func (d *daemon) buildAPI(context.Context) (err error) {
+	settings, err := d.cfg.Convoso.settings(d.cfg.General.Region)
+	if err != nil {
+		return err
+	}
+	fixed := map[[sha256.Size]byte]uuid.UUID{}
+	if token := d.cfg.Convoso.OrgToken; token != "" {
+		fixed[store.HashReceiverToken(token.Reveal())] = d.org.ID
+	}
+	d.server, err = api.New(api.Config{
+		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
+		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
+		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
+		Convoso: api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
+		Checks: []api.Check{
+			{Name: "database", Run: d.db.Writable},
+			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},
+		},
+		Metrics: d.registry,
+	})
+	return err
+}
+
+// riverLog passes River's warnings and errors on; its notes go out at debug level.
+func (d *daemon) riverLog() *slog.Logger {
+	if d.cfg.General.LogLevel.Level <= slog.LevelDebug {
+		return d.log
+	}
+	return slog.New(atLeast{d.log.Handler(), slog.LevelWarn})
+}
+
+// atLeast is a handler with a higher floor.
+type atLeast struct {
+	slog.Handler
+	floor slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.floor && h.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(attrs), h.floor}
+}
+
+// WithGroup implements slog.Handler.
+func (h atLeast) WithGroup(name string) slog.Handler {
+	return atLeast{h.Handler.WithGroup(name), h.floor}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"time"
+
+	"github.com/trunkline/trunkline/jobs"
+	"github.com/trunkline/trunkline/jobs/gate"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convolo"
+	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/dialedin"
+	"github.com/trunkline/trunkline/sync/ipscape"
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+func newVendorHTTP() *http.Client { return vendorapi.NewHTTP() }
+
+// vendorClient is what all vendor clients have in common, with the account's budget as its gate.
+func (d *daemon) vendorClient(ctx context.Context, source pipeline.Source, perSecond rate, credential vendorapi.Secret) (vendorapi.Client, error) {
+	hash := sha256.Sum256([]byte(credential.Reveal()))
+	g, err := gate.New(ctx, d.db.DB, gate.Config{
+		Key:  store.BudgetKey{Org: d.org.ID, Account: store.DefaultAccount, Source: source},
+		Rate: float64(perSecond), CredentialHash: hash[:], Now: d.now, Log: d.log,
+	})
+	if err != nil {
+		return vendorapi.Client{}, err
+	}
+	return vendorapi.Client{HTTP: d.http, Now: d.now, Log: d.log, Gate: g, Observe: d.metrics.requested}, nil
+}
+
+func (d *daemon) addIPSCAPE(ctx context.Context) error {
+	c := &d.cfg.IPSCAPE
+	if !c.on() {
+		return nil
+	}
+	base, err := d.vendorClient(ctx, pipeline.SourceIPSCAPE, c.Rate, c.Token)
+	if err != nil {
+		return err
+	}
+	client, err := ipscape.NewClient(c.client(), base)
+	if err != nil {
+		return err
+	}
+	entries := jobs.IPSCAPE(jobs.IPSCAPEConfig{
+		Client: client, Settings: c.settings(), Start: c.Start.Duration, Settle: c.Settle.Duration, Overlap: c.Overlap.Duration,
+		MaxPages: int(c.MaxPages), Activities: c.Activities.Spec, Leads: c.Leads.Spec,
+	})
+	for _, e := range entries {
+		d.streams = append(d.streams, accountStream{
+			key:         store.StreamKey{Org: d.org.ID, Account: store.DefaultAccount, Source: e.Stream.Source, Stream: e.Stream.Name},
+			StreamEntry: e,
+		})
+	}
+	return nil
+}
+
+func (d *daemon) buildDeliveries(ctx context.Context) error {
+	var destinations []deliver.Destination
+	if c := &d.cfg.DialedIn; c.on() {
+		base, err := d.vendorClient(ctx, pipeline.SourceDialedIn, c.Rate, c.Token)
+		if err != nil {
+			return err
+		}
+		client, err := dialedin.NewClient(c.client(), base)
+		if err != nil {
+			return err
+		}
+		destinations = append(destinations, jobs.DialedIn(client))
+	}
+	if c := &d.cfg.Convolo; c.on() {
+		base, err := d.vendorClient(ctx, pipeline.SourceConvolo, c.Rate, c.APIKey)
+		if err != nil {
+			return err
+		}
+		client, err := convolo.NewClient(c.client(), base)
+		if err != nil {
+			return err
+		}
+		destinations = append(destinations, jobs.Convolo(client))
+	}
+	var err error
+	d.engine, err = deliver.New(deliver.Config{
+		Store: d.db.DB, Destinations: destinations, Hours: deliver.Window{CallWindow: d.cfg.General.CallWindow.CallWindow},
+		Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.delivered,
+		Settings: deliver.Settings{
+			ReconcileDelay: d.cfg.DialedIn.ReconcileDelay.Duration, WebhookWait: d.cfg.Convolo.WebhookWait.Duration,
+			// Above the longest request and the wait for its budget, so that a slow vendor is not taken for a cut.
+			SendTimeout: max(time.Minute, 2*d.cfg.DialedIn.Timeout.Duration, 2*d.cfg.Convolo.Timeout.Duration),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	d.warnOfRoutes()
+	return nil
+}
+
+// warnOfRoutes tells of routes to destinations that are off: their leads wait.
+func (d *daemon) warnOfRoutes() {
+	known := map[string]bool{}
+	for _, name := range d.engine.Destinations() {
+		known[name] = true
+	}
+	for _, name := range d.cfg.General.Push.names() {
+		if !known[name] {
+			d.log.Warn("TRUNKLINE_PUSH names a destination that is off: nothing is sent there", "destination", name)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/trunkline/trunkline/migrations"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/store/embedded"
+)
+
+// database is the Postgres that a command works on.
+type database struct {
+	*store.DB
+	// direct bypasses a pooler: River listens on it, and migrations lock on it.
+	direct *pgxpool.Pool
+	// private is the Postgres of our own, nil when DATABASE_URL names one.
+	private *embedded.Server
+}
+
+// Connections of a daemon: the pool serves requests and drains; jobs and their notifier have their own.
+const (
+	poolConns   = 20
+	directConns = 20
+	toolConns   = 4
+)
+
+// openDatabase connects to DATABASE_URL, or starts the private Postgres (or attaches to it where it runs already).
+func openDatabase(ctx context.Context, g *generalConfig, log *slog.Logger, conns int32) (*database, error) {
+	d := &database{}
+	dsn, direct := g.DatabaseURL.Reveal(), g.DatabaseDirectURL.Reveal()
+	if dsn == "" {
+		dir, err := filepath.Abs(g.DataDir)
+		if err != nil {
+			return nil, withCode(exitDatabase, fmt.Errorf("finding the data directory: %w", err))
+		}
+		d.private, err = embedded.Start(ctx, embedded.Config{Dir: dir, BinDir: g.PGBin, Log: log})
+		if err != nil {
+			return nil, withCode(exitDatabase, err)
+		}
+		dsn = d.private.DSN("trunkline")
+	}
+	if direct == "" {
+		direct = dsn
+	}
+	if err := d.connect(ctx, dsn, direct, conns, log); err != nil {
+		return nil, withCode(exitDatabase, errors.Join(err, d.Close(context.WithoutCancel(ctx))))
+	}
+	return d, nil
+}
+
+func (d *database) connect(ctx context.Context, dsn, direct string, conns int32, log *slog.Logger) error {
+	pool, err := store.OpenPool(ctx, dsn, store.PoolOptions{MaxConns: conns, Name: "trunkline"})
+	if err != nil {
+		return err
+	}
+	d.DB = &store.DB{Pool: pool, Log: log, Clock: time.Now}
+	d.direct, err = store.OpenPool(ctx, direct, store.PoolOptions{MaxConns: conns, Name: "trunkline jobs"})
+	if err != nil {
+		return err
+	}
+	ping, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := d.direct.Ping(ping); err != nil {
+		return fmt.Errorf("reaching the database: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connections and stops the private Postgres, unless another daemon still uses it.
+func (d *database) Close(ctx context.Context) error {
+	if d.DB != nil {
+		d.Pool.Close()
+	}
+	if d.direct != nil {
+		d.direct.Close()
+	}
+	if d.private == nil {
+		return nil
+	}
+	return d.private.Stop(ctx)
+}
+
+// toolDatabase opens the database for a command other than serve, which refuses a schema that is not this version's.
+func (p *program) toolDatabase(ctx context.Context, c *config) (*database, error) {
+	log := newLogger(p.stderr, &generalConfig{LogLevel: logLevel{slog.LevelWarn}, LogFormat: c.General.LogFormat}, p.terminal, c.secrets())
+	d, err := openDatabase(ctx, &c.General, log, toolConns)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrations.Check(ctx, d.direct); err != nil {
+		return nil, withCode(exitDatabase, errors.Join(err, d.Close(ctx)))
+	}
+	return d, nil
+}
+
+// withDatabase runs a command's work on the database and closes it afterwards.
+func (p *program) withDatabase(ctx context.Context, work func(ctx context.Context, c *config, d *database) error) error {
+	c, err := p.config()
+	if err != nil {
+		return err
+	}
+	d, err := p.toolDatabase(ctx, c)
+	if err != nil {
+		return err
+	}
+	err = work(ctx, c, d)
+	return errors.Join(err, d.Close(context.WithoutCancel(ctx)))
+}

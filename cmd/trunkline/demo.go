@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// demoPatience is how long the demo waits for everything to settle.
+const demoPatience = 4 * time.Minute
+
+func (p *program) demoCommand() *cobra.Command {
+	var exit bool
+	cmd := &cobra.Command{
+		Use:     "demo [--exit]",
+		Short:   "See it run: simulated vendors, seeded traffic over real HTTP, a database of its own",
+		Example: "  trunkline demo\n  trunkline demo --exit",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.demo(cmd.Context(), exit) },
+	}
+	cmd.Flags().BoolVar(&exit, "exit", false, "stop once everything is synced; exit 1 when anything failed")
+	return cmd
+}
+
+// demoEnv is what the demo's daemon runs with, beside the simulators' own variables: short waits, so that a few seconds
+// show what takes minutes at work.
+func demoEnv(c *config, exit bool, environ []string) map[string]string {
+	env := map[string]string{
+		"TRUNKLINE_DATA_DIR":          filepath.Join(c.General.DataDir, "demo"),
+		"TRUNKLINE_CALL_WINDOW":       "00:00-24:00",
+		"TRUNKLINE_PUSH":              "dialedin,convolo",
+		"IPSCAPE_SETTLE":              "1s",
+		"IPSCAPE_SCHEDULE_ACTIVITIES": "@every 2s",
+		"IPSCAPE_SCHEDULE_LEADS":      "@every 2s",
+	}
+	addressed := false
+	for _, entry := range environ {
+		addressed = addressed || strings.HasPrefix(entry, "TRUNKLINE_HTTP_ADDR=")
+	}
+	if exit && !addressed {
+		// Nobody will look at it, so it need not fight for a port.
+		env["TRUNKLINE_HTTP_ADDR"] = "127.0.0.1:0"
+	}
+	return env
+}
+
+func (p *program) demo(ctx context.Context, exit bool) error {
+	// Read once as it is: the data directory and a database named by the user hold for the demo too.
+	base, err := loadConfig(withoutVendors(p.environ))
+	if err != nil {
+		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
+	}
+	box, err := startSandbox(sandboxOptions{addr: "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	env := box.Env()
+	maps.Copy(env, demoEnv(base, exit, p.environ))
+	c, err := loadConfig(overlaid(withoutVendors(p.environ), env))
+	if err != nil {
+		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
+	}
+	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
+	slog.SetDefault(log)
+	d, err := p.startDemo(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	traffic, cancel := context.WithTimeout(ctx, demoPatience)
+	defer cancel()
+	go func() {
+		err := p.runDemo(traffic, d, box)
+		if err != nil || exit {
+			done <- err
+		}
+	}()
+	return p.untilStopped(ctx, d, done)
+}
+
+// startDemo starts the daemon on an emptied database.
+func (p *program) startDemo(ctx context.Context, c *config, log *slog.Logger) (*daemon, error) {
+	db, err := openDatabase(ctx, &c.General, log, poolConns)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.EmptyForDemo(ctx); err != nil {
+		return nil, withCode(exitDatabase, errors.Join(err, db.Close(ctx)))
+	}
+	d, err := newDaemon(ctx, c, log, db)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.db.MarkDemo(ctx, d.org.ID); err != nil {
+		return nil, errors.Join(err, d.stop(ctx))
+	}
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(err, d.stop(ctx))
+	}
+	return d, nil
+}
+
+// runDemo makes the traffic, waits until nothing is left to do, and prints what came of it.
+func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) error {
+	fmt.Fprintf(p.stderr, "the API listens on http://%s, the simulated vendors on %s\n", d.addr, box.server.URL())
+	if err := makeTraffic(ctx, d, box); err != nil {
+		return fmt.Errorf("demo traffic: %w", err)
+	}
+	changed := time.Now()
+	if err := waitSettled(ctx, d, changed); err != nil {
+		return err
+	}
+	s, err := summarise(ctx, d, box)
+	if err != nil {
+		return err
+	}
+	if err := s.print(p.stdout); err != nil {
+		return err
+	}
+	if problems := s.problems(); len(problems) > 0 {
+		return fmt.Errorf("the demo does not agree with the simulated vendors: %s", strings.Join(problems, "; "))
+	}
+	fmt.Fprintln(p.stdout, "everything synced")
+	return nil
+}
+
+// waitSettled waits until every stream is at its head, every post is folded and every delivery has an end.
+func waitSettled(ctx context.Context, d *daemon, changed time.Time) error {
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		waiting, err := waitingFor(ctx, d, changed)
+		if err == nil && len(waiting) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("the demo did not settle in %s; still waiting for %s", demoPatience, strings.Join(waiting, ", "))
+		case <-ticker.C:
+		}
+	}
+}
+
+func waitingFor(ctx context.Context, d *daemon, changed time.Time) ([]string, error) {
+	var waiting []string
+	streams, err := d.db.StreamStates(ctx, d.db.Pool, d.org.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(streams) < len(d.streams) {
+		waiting = append(waiting, "streams to start")
+	}
+	for _, s := range streams {
+		if s.CoveredThrough.Before(changed) || s.Holes > 0 {
+			waiting = append(waiting, fmt.Sprintf("stream %s", s.Key.Stream))
+		}
+	}
+	counts, err := d.db.Counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if counts.PostsOpen > 0 {
+		waiting = append(waiting, fmt.Sprintf("%d posts to read", counts.PostsOpen))
+	}
+	if counts.Unfolded > 0 {
+		waiting = append(waiting, fmt.Sprintf("%d records to fold", counts.Unfolded))
+	}
+	deliveries, err := d.db.DeliveryCounts(ctx, d.db.Pool)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range deliveries {
+		switch n.State {
+		case "ready", "sending", "unknown":
+			waiting = append(waiting, fmt.Sprintf("%d deliveries %s at %s", n.Count, n.State, n.Destination))
+		}
+	}
+	return waiting, nil
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/trunkline/trunkline/sync/sandbox"
+)
+
+// freshLeads is how many leads come into being while the demo watches: only leads younger than their route are pushed.
+const freshLeads = 12
+
+// makeTraffic lets the simulated vendors live for a moment: posts come, and leads are uploaded.
+func makeTraffic(ctx context.Context, d *daemon, box *runningSandbox) error {
+	now := time.Now().UTC()
+	var leads []sandbox.Lead
+	for i := range freshLeads {
+		leads = append(leads, sandbox.Lead{
+			ID: int64(900001 + i), CampaignID: 12, CampaignName: "Working Capital", ListID: 7, ListName: "Web leads",
+			Timezone: "America/New_York", CustomerKey: fmt.Sprintf("web-%04d", i+1), Phones: []string{fmt.Sprintf("+1212736%04d", 4000+i)},
+			DataFields: map[string]any{
+				"firstName": "Fresh", "lastName": fmt.Sprintf("Lead %02d", i+1), "businessName": fmt.Sprintf("Corner Shop %02d LLC", i+1),
+				"loanAmount": 20000 + 2500*i,
+			},
+			Created: now,
+		})
+	}
+	// One of them asks not to be called before anybody could: nothing may ring that phone.
+	optedOut := sandbox.NewPost(sandbox.EventDNC, map[string]any{
+		"lead_id": "990001", "phone_number": "2127364000", "phone_code": "1", "status": "DNC", "call_log_id": "990000001",
+		"call_date": fmt.Sprint(now.Unix()),
+	})
+	client := &http.Client{Timeout: 10 * time.Second}
+	base := "http://" + d.addr
+	if err := box.Convoso().PostOne(ctx, client, base, optedOut); err != nil {
+		return err
+	}
+	box.IPSCAPE().AddLeads(leads...)
+	return box.Convoso().PostParallel(ctx, client, base, 4)
+}

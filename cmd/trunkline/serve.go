@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trunkline/trunkline/sync/sandbox"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var withSandbox bool
+	var roleList string
+	cmd := &cobra.Command{
+		Use:     "serve [--roles api,worker,scheduler] [--sandbox]",
+		Short:   "Run the daemon until it is told to stop",
+		Example: "  trunkline serve\n  trunkline serve --sandbox",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			overlay := map[string]string{}
+			if roleList != "" {
+				overlay["TRUNKLINE_ROLES"] = roleList
+				if new(roles).EnvDecode(roleList) != nil {
+					return withCode(exitUsage, errors.New("--roles must be a comma list of api, worker, scheduler"))
+				}
+			}
+			return p.serve(cmd.Context(), overlay, withSandbox)
+		},
+	}
+	cmd.Flags().StringVar(&roleList, "roles", "", "what this daemon does; overrides TRUNKLINE_ROLES")
+	cmd.Flags().BoolVar(&withSandbox, "sandbox", false, "simulate the vendors; overrides every vendor variable")
+	return cmd
+}
+
+// serve runs the daemon with the environment and what overlays it.
+func (p *program) serve(ctx context.Context, overlay map[string]string, withSandbox bool) error {
+	environ := p.environ
+	if withSandbox {
+		box, err := startSandbox(sandboxOptions{addr: "127.0.0.1:0"})
+		if err != nil {
+			return err
+		}
+		defer box.Close()
+		maps.Copy(overlay, box.Env())
+		environ = withoutVendors(environ)
+	}
+	c, err := loadConfig(overlaid(environ, overlay))
+	if err != nil {
+		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
+	}
+	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
+	// What libraries print through the standard log goes the same way.
+	slog.SetDefault(log)
+	d, err := p.startDaemon(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	return p.untilStopped(ctx, d, nil)
+}
+
+func (p *program) startDaemon(ctx context.Context, c *config, log *slog.Logger) (*daemon, error) {
+	db, err := openDatabase(ctx, &c.General, log, poolConns)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDaemon(ctx, c, log, db)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(err, d.stop(ctx))
+	}
+	return d, nil
+}
+
+// untilStopped waits for a signal, for the daemon to fail, or for done to yield; then it stops the daemon gently. A second
+// signal ends the process at once.
+func (p *program) untilStopped(ctx context.Context, d *daemon, done <-chan error) error {
+	watch, cancel := context.WithCancel(ctx)
+	var cause error
+	select {
+	case s := <-p.signals:
+		d.log.Info("signal received", "signal", s.String())
+	case cause = <-d.failed(watch):
+		d.log.Error("the daemon cannot go on", "error", cause)
+	case cause = <-done:
+	case <-ctx.Done():
+	}
+	cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- d.stop(ctx) }()
+	select {
+	case err := <-stopped:
+		return errors.Join(cause, err)
+	case <-p.signals:
+		return withCode(exitInterrupted, errors.New("interrupted while stopping"))
+	}
+}
+
+// vendorPrefixes begin the names of vendor variables.
+var vendorPrefixes = []string{"IPSCAPE_", "DIALEDIN_", "CONVOLO_", "CONVOSO_", "LENDWORKS_"}
+
+func withoutVendors(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		return slices.ContainsFunc(vendorPrefixes, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
+	})
+}
+
+// overlaid returns an environment in which some variables are replaced.
+func overlaid(environ []string, overlay map[string]string) []string {
+	out := slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		_, replaced := overlay[name]
+		return replaced
+	})
+	for _, name := range slices.Sorted(maps.Keys(overlay)) {
+		out = append(out, name+"="+overlay[name])
+	}
+	return out
+}
+
+// runningSandbox is the vendor simulators behind one listener.
+type runningSandbox struct {
+	*sandbox.Sandbox
+	server *sandbox.Server
+}
+
+// Env returns the variables that point a daemon at the simulators.
+func (r *runningSandbox) Env() map[string]string { return r.Sandbox.Env(r.server.URL()) }
+
+// Close ends the listener.
+func (r *runningSandbox) Close() { r.server.Close() }

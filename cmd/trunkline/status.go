@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/trunkline/trunkline/store"
+)
+
+func (p *program) statusCommand() *cobra.Command {
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use:     "status [--watch]",
+		Short:   "Say whether all is well, and how far everything is",
+		Example: "  trunkline status\n  trunkline status --watch",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.withDatabase(cmd.Context(), func(ctx context.Context, _ *config, d *database) error {
+				for {
+					s, err := readStatus(ctx, d)
+					if err != nil {
+						return err
+					}
+					if watch && !asJSON {
+						fmt.Fprint(p.stdout, "\x1b[H\x1b[2J")
+					}
+					if asJSON {
+						err = printJSON(p.stdout, s)
+					} else {
+						err = s.print(p.stdout)
+					}
+					if err != nil || !watch {
+						return err
+					}
+					select {
+					case <-p.signals:
+						return nil
+					case <-ctx.Done():
+						return nil
+					case <-time.After(2 * time.Second):
+					}
+				}
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// status is what an operator wants to know.
+type status struct {
+	Well       bool           `json:"well"`
+	Problems   []string       `json:"problems"`
+	Streams    []streamLine   `json:"streams"`
+	Deliveries []deliveryLine `json:"deliveries"`
+	Queues     []queueLine    `json:"queues"`
+	Inbox      int            `json:"inbox_backlog"`
+	Unfolded   int            `json:"reconcile_backlog"`
+	Quarantine int            `json:"quarantine"`
+}
+
+type streamLine struct {
+	Source         string `json:"source"`
+	Stream         string `json:"stream"`
+	CoveredThrough string `json:"covered_through"`
+	LagSeconds     int    `json:"lag_s"`
+	Holes          int    `json:"holes"`
+	LastWalk       string `json:"last_walk"`
+	LastSuccess    string `json:"last_success_at"`
+	LastError      string `json:"last_error"`
+}
+
+type deliveryLine struct {
+	Destination string `json:"destination"`
+	Operation   string `json:"operation"`
+	State       string `json:"state"`
+	Reason      string `json:"reason"`
+	Count       int    `json:"count"`
+}
+
+type queueLine struct {
+	Kind  string `json:"kind"`
+	State string `json:"state"`
+	Count int    `json:"count"`
+}
+
+// lagAlarm is the lag of a stream from which on something must be wrong: ten times the usual schedule.
+const lagAlarm = 10 * time.Minute
+
+func readStatus(ctx context.Context, d *database) (*status, error) {
+	s := &status{Problems: []string{}, Streams: []streamLine{}, Deliveries: []deliveryLine{}, Queues: []queueLine{}}
+	streams, err := d.StreamStates(ctx, d.Pool, uuid.Nil)
+	if err != nil {
+		return nil, err
+	}
+	for i := range streams {
+		s.addStream(&streams[i])
+	}
+	counts, err := d.Counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Inbox, s.Unfolded, s.Quarantine = counts.PostsOpen, counts.Unfolded, counts.Quarantined
+	if s.Quarantine > 0 {
+		s.Problems = append(s.Problems, fmt.Sprintf("%d items in quarantine", s.Quarantine))
+	}
+	deliveries, err := d.DeliveryCounts(ctx, d.Pool)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range deliveries {
+		s.Deliveries = append(s.Deliveries, deliveryLine(n))
+		if n.State == "unknown" {
+			s.Problems = append(s.Problems, fmt.Sprintf("%d deliveries to %s with an unknown outcome", n.Count, n.Destination))
+		}
+	}
+	gauges, err := d.Gauges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range gauges.Jobs {
+		s.Queues = append(s.Queues, queueLine{j.A, j.B, int(j.Count)})
+	}
+	s.Well = len(s.Problems) == 0
+	return s, nil
+}
+
+func (s *status) addStream(st *store.StreamStatus) {
+	line := streamLine{
+		Source: string(st.Key.Source), Stream: st.Key.Stream, CoveredThrough: when(st.CoveredThrough), LagSeconds: int(st.Lag.Seconds()),
+		Holes: st.Holes, LastSuccess: when(st.LastSuccessAt), LastError: st.LastError,
+		LastWalk: strings.TrimSpace(st.LastWalkKind + " " + st.LastWalkState),
+	}
+	s.Streams = append(s.Streams, line)
+	name := line.Source + "." + line.Stream
+	switch {
+	case st.LastError != "":
+		s.Problems = append(s.Problems, name+" fails")
+	case st.CoveredThrough.IsZero() && st.LastSuccessAt.IsZero():
+		s.Problems = append(s.Problems, name+" has not been read yet")
+	case st.Lag > lagAlarm:
+		s.Problems = append(s.Problems, fmt.Sprintf("%s lags %s", name, st.Lag.Round(time.Second)))
+	}
+	if st.Holes > 0 {
+		s.Problems = append(s.Problems, fmt.Sprintf("%s has %d holes", name, st.Holes))
+	}
+}
+
+func (s *status) print(w io.Writer) error {
+	if s.Well {
+		fmt.Fprintln(w, "well")
+	} else {
+		fmt.Fprintln(w, "not well: "+strings.Join(s.Problems, "; "))
+	}
+	fmt.Fprintln(w)
+	var rows [][]string
+	for _, l := range s.Streams {
+		rows = append(rows, []string{
+			l.Source + "." + l.Stream, l.CoveredThrough, (time.Duration(l.LagSeconds) * time.Second).String(), fmt.Sprint(l.Holes),
+			orDash(l.LastWalk), l.LastSuccess, orDash(l.LastError),
+		})
+	}
+	if err := table(w, []string{"STREAM", "COVERED_THROUGH", "LAG", "HOLES", "LAST_WALK", "LAST_SUCCESS", "LAST_ERROR"}, rows); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nposts waiting %d, records waiting %d, quarantine %d\n\n", s.Inbox, s.Unfolded, s.Quarantine)
+	rows = nil
+	for _, l := range s.Deliveries {
+		rows = append(rows, []string{l.Destination, l.Operation, l.State, orDash(l.Reason), fmt.Sprint(l.Count)})
+	}
+	if err := table(w, []string{"DESTINATION", "OPERATION", "STATE", "REASON", "DELIVERIES"}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, l := range s.Queues {
+		rows = append(rows, []string{l.Kind, l.State, fmt.Sprint(l.Count)})
+	}
+	fmt.Fprintln(w)
+	return table(w, []string{"JOB", "STATE", "JOBS"}, rows)
+}

@@ -1,0 +1,100 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convolo"
+	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/dialedin"
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// Names of destinations, as in TRUNKLINE_PUSH and ops.deliveries.
+const (
+	DestinationDialedIn = "dialedin"
+	DestinationConvolo  = "convolo"
+)
+
+// operations is a deliver.Destination made of a table.
+type operations struct {
+	name  string
+	table map[string]deliver.Operation
+}
+
+// Name implements deliver.Destination.
+func (o *operations) Name() string { return o.name }
+
+// Operation implements deliver.Destination.
+func (o *operations) Operation(name string) (deliver.Operation, bool) {
+	op, ok := o.table[name]
+	return op, ok
+}
+
+// errMayRepeat leaves an unknown insert to a person.
+var errMayRepeat = errors.New("not found, and DIALEDIN_DUPLICATES_CHECK allows duplicates: a person has to decide")
+
+// DialedIn offers what reconcile orders at DialedIn. A lead that is only imported does not wait for the call window; it
+// counts as ringing all the same, for a person may dial from the list at once.
+func DialedIn(c *dialedin.Client) deliver.Destination {
+	return &operations{DestinationDialedIn, map[string]deliver.Operation{
+		store.OpInsertLead: {
+			Class: deliver.Rings,
+			Dials: c.Rings(),
+			Render: func(v deliver.View) string {
+				return rendered(c.Render("InsertLead", v.Lead))
+			},
+			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.Insert(ctx, v.Lead) },
+			Search: func(ctx context.Context, v deliver.View) (bool, string, error) {
+				found, id, err := c.Search(ctx, v.Lead.ID)
+				if err == nil && !found && !c.SuppressesDuplicates() {
+					// A lead that is missed is sent once more, which is safe only where a duplicate would not be dialled.
+					err = errMayRepeat
+				}
+				return found, id, err
+			},
+		},
+		pipeline.OperationAddDNC: {
+			Class:      deliver.Repeatable,
+			Obligation: true,
+			Render: func(v deliver.View) string {
+				return rendered(c.Render("InsertDnc", v.Lead))
+			},
+			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.InsertDNC(ctx, v.Phone) },
+		},
+	}}
+}
+
+// Convolo offers the call that rings an agent and then the lead. Convolo cannot be asked what became of a request: an
+// unknown one waits for a webhook with our reference, then for a person (law 5).
+func Convolo(c *convolo.Client) deliver.Destination {
+	return &operations{DestinationConvolo, map[string]deliver.Operation{
+		store.OpStartCall: {
+			Class: deliver.Rings,
+			Dials: true,
+			Render: func(v deliver.View) string {
+				return rendered(c.Render(v.Delivery.ID.String(), v.Lead, nil))
+			},
+			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) {
+				return c.StartCall(ctx, v.Delivery.ID.String(), v.Lead, nil)
+			},
+		},
+	}}
+}
+
+// rendered writes a masked request on one line.
+func rendered(r pipeline.Rendered, err error) string {
+	if err != nil {
+		return "not sent: " + err.Error()
+	}
+	parts := []string{r.Method + " " + r.URL}
+	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
+		parts = append(parts, fmt.Sprintf("%s=%q", name, r.Params[name]))
+	}
+	return strings.Join(append(parts, r.Notes...), " ")
+}

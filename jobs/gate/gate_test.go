@@ -1,0 +1,219 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/jobs/gate"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/store/storetest"
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// account is one vendor account, of which each daemon has a gate.
+type account struct {
+	t   *testing.T
+	db  *store.DB
+	cfg gate.Config
+}
+
+func newAccount(t *testing.T, rate float64) *account {
+	t.Helper()
+	db := &store.DB{Pool: storetest.DB(t), Log: slog.New(slog.DiscardHandler), Clock: time.Now}
+	return &account{t: t, db: db, cfg: gate.Config{
+		Key: store.BudgetKey{Org: uuid.New(), Account: "default", Source: pipeline.SourceIPSCAPE}, Rate: rate,
+		CredentialHash: []byte("one"), Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}}
+}
+
+func (a *account) gate() *gate.Gate {
+	a.t.Helper()
+	g, err := gate.New(a.t.Context(), a.db, a.cfg)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return g
+}
+
+func (a *account) exec(sql string) {
+	a.t.Helper()
+	if _, err := a.db.Pool.Exec(a.t.Context(), sql, a.cfg.Key.Org); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// count asks as often as it can until ctx ends.
+func count(ctx context.Context, g vendorapi.Gate, lane vendorapi.Lane) (n int) {
+	for g.Wait(ctx, lane) == nil && ctx.Err() == nil {
+		n++
+	}
+	return n
+}
+
+func TestTwoGatesKeepOneRate(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{4, 40} {
+		a := newAccount(t, rate)
+		gates := []*gate.Gate{a.gate(), a.gate()}
+		const lasting = 3 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), lasting)
+		var total atomic.Int64
+		var wg sync.WaitGroup
+		began := time.Now()
+		for i := range 6 {
+			wg.Go(func() { total.Add(int64(count(ctx, gates[i%2], vendorapi.Live))) })
+		}
+		wg.Wait()
+		took := time.Since(began).Seconds()
+		cancel()
+		// The bucket is full at the start, with a second's worth.
+		most, least := rate*(took+1)+1, rate*lasting.Seconds()*0.6
+		if got := float64(total.Load()); got > most || got < least {
+			t.Errorf("at %v a second: %v requests in %.1f s, want %.0f to %.0f", rate, got, took, least, most)
+		}
+	}
+}
+
+func TestPauseHoldsEveryDaemonAndLane(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0, 50} {
+		a := newAccount(t, rate)
+		one, other := a.gate(), a.gate()
+		ctx := t.Context()
+		for _, lane := range []vendorapi.Lane{vendorapi.Live, vendorapi.Backfill} {
+			if err := other.Wait(ctx, lane); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		one.Limited(ctx, time.Second)
+		if err := one.Wait(ctx, vendorapi.Live); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 900*time.Millisecond {
+			t.Errorf("rate %v: the gate that was told waited %v", rate, took)
+		}
+		one.Limited(ctx, time.Hour)
+		// What the other daemon knows may be a tenth of a second old.
+		time.Sleep(150 * time.Millisecond)
+		for _, g := range []*gate.Gate{one, other} {
+			var verr *vendorapi.Error
+			err := g.Wait(ctx, vendorapi.Backfill)
+			if !errors.As(err, &verr) || verr.Kind != vendorapi.Limited || verr.After < 59*time.Minute || verr.After > time.Hour {
+				t.Errorf("rate %v: a long pause gives %v", rate, err)
+			}
+		}
+		one.Limited(ctx, time.Second) // does not shorten it
+		if vendorapi.KindOf(one.Wait(ctx, vendorapi.Live)) != vendorapi.Limited {
+			t.Error("a short pause has shortened a long one")
+		}
+	}
+}
+
+func TestDeniedLetsOneProbeThrough(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0, 50} {
+		a := newAccount(t, rate)
+		one, other := a.gate(), a.gate()
+		ctx := t.Context()
+		one.Denied(ctx)
+		refused := func(g *gate.Gate) bool {
+			var verr *vendorapi.Error
+			return errors.As(g.Wait(ctx, vendorapi.Live), &verr) && verr.Kind == vendorapi.Denied && verr.After > 9*time.Minute
+		}
+		if !refused(one) || !refused(other) {
+			t.Errorf("rate %v: a denied account lets requests through", rate)
+		}
+		a.exec(`update ops.budgets set probe_at = clock_timestamp() where org_id = $1`)
+		var passed atomic.Int64
+		var wg sync.WaitGroup
+		for _, g := range []*gate.Gate{one, other, one, other} {
+			wg.Go(func() {
+				if g.Wait(ctx, vendorapi.Reread) == nil {
+					passed.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if passed.Load() != 1 {
+			t.Errorf("rate %v: %d probes went through, want one", rate, passed.Load())
+		}
+		// The same credentials stay denied over a restart; others clear the mark, and so does a request that succeeds.
+		if !refused(a.gate()) {
+			t.Error("a restart cleared the mark")
+		}
+		one.Accepted(ctx)
+		if err := other.Wait(ctx, vendorapi.Live); err != nil {
+			t.Errorf("after an accepted request: %v", err)
+		}
+		one.Denied(ctx)
+		a.cfg.CredentialHash = []byte("two")
+		if err := a.gate().Wait(ctx, vendorapi.Live); err != nil {
+			t.Errorf("with new credentials: %v", err)
+		}
+	}
+}
+
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t, 20)
+	gates := []*gate.Gate{a.gate(), a.gate()}
+	run := func(lasting time.Duration, lanes ...vendorapi.Lane) map[vendorapi.Lane]float64 {
+		ctx, cancel := context.WithTimeout(t.Context(), lasting)
+		defer cancel()
+		a.exec(`update ops.budgets set tokens = 0, refilled_at = clock_timestamp() where org_id = $1`)
+		got := map[vendorapi.Lane]float64{}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i, lane := range lanes {
+			for range 2 {
+				wg.Go(func() {
+					n := count(ctx, gates[i%2], lane)
+					mu.Lock()
+					defer mu.Unlock()
+					got[lane] += float64(n)
+				})
+			}
+		}
+		wg.Wait()
+		return got
+	}
+	got := run(3*time.Second, vendorapi.Backfill, vendorapi.Live)
+	if got[vendorapi.Live] < 5*got[vendorapi.Backfill] {
+		t.Errorf("live work does not come first: %v", got)
+	}
+	time.Sleep(time.Second) // until the live requests' wait is forgotten
+	got = run(10*time.Second, vendorapi.Reread, vendorapi.Backfill)
+	share := got[vendorapi.Backfill] / (got[vendorapi.Backfill] + got[vendorapi.Reread])
+	if share < 0.15 || share > 0.45 {
+		t.Errorf("backfill's share beside re-reads is %.2f: %v", share, got)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	if got = run(3*time.Second, vendorapi.Backfill); got[vendorapi.Backfill] < 36 {
+		t.Errorf("alone, backfill got %v of 60", got)
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t, 0.1)
+	g := a.gate()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := g.Wait(ctx, vendorapi.Live); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Wait(ctx, vendorapi.Live); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}

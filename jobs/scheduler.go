@@ -1,0 +1,121 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/jobs/walkstore"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/walk"
+)
+
+// tick is how often due schedules are looked for. Every daemon with the scheduler role looks; the row of a schedule is
+// locked while its slot is taken, so no leader is needed and a killed daemon's schedules go on within a tick.
+const tick = time.Second
+
+// Recurring is work that is due again and again. Due does what the slot asks for, in the transaction that takes the slot.
+type Recurring struct {
+	Name string
+	Spec Spec
+	Due  func(ctx context.Context, tx pgx.Tx, slot time.Time) error
+}
+
+// Scheduler makes one job per due slot.
+type Scheduler struct {
+	DB   *store.DB
+	Log  *slog.Logger
+	List []Recurring
+}
+
+func (s *Scheduler) schedules() []store.Schedule {
+	var out []store.Schedule
+	for _, r := range s.List {
+		if !r.Spec.Off() {
+			out = append(out, store.Schedule{Name: r.Name, Spec: r.Spec.String(), Zone: r.Spec.Zone(), Next: r.Spec.Next})
+		}
+	}
+	return out
+}
+
+// Run looks for due slots until ctx ends.
+func (s *Scheduler) Run(ctx context.Context) {
+	schedules := s.schedules()
+	due := map[string]func(context.Context, pgx.Tx, time.Time) error{}
+	for _, r := range s.List {
+		due[r.Name] = r.Due
+	}
+	ready := false
+	every(ctx, tick, func() {
+		if !ready {
+			if err := s.DB.EnsureSchedules(ctx, schedules); err != nil {
+				s.warn(ctx, "writing schedules", err)
+				return
+			}
+			ready = true
+		}
+		_, err := s.DB.TakeDueSlots(ctx, schedules, func(tx pgx.Tx, name string, slot time.Time) error {
+			return due[name](ctx, tx, slot)
+		})
+		if err != nil {
+			s.warn(ctx, "taking due slots", err)
+		}
+	})
+}
+
+func (s *Scheduler) warn(ctx context.Context, doing string, err error) {
+	if ctx.Err() == nil {
+		s.Log.WarnContext(ctx, doing+" failed", "error", err)
+	}
+}
+
+// every calls fn at once and then at each interval until ctx ends. A call that takes longer than the interval delays the
+// next one; calls never pile up.
+func every(ctx context.Context, interval time.Duration, fn func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		fn()
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+// LiveWalk is the recurring live walk of one stream.
+type LiveWalk struct {
+	Store  *walkstore.Store
+	Queue  *Queue
+	Key    store.StreamKey
+	Stream *walk.Stream
+	// VendorNow is walk.Runner.VendorNow.
+	VendorNow func() time.Time
+}
+
+// Name is the schedule's name: source, stream and account.
+func (l *LiveWalk) Name() string {
+	name := fmt.Sprintf("%s.%s", l.Key.Source, l.Key.Stream)
+	if l.Key.Account != store.DefaultAccount {
+		name += "." + l.Key.Account
+	}
+	return name
+}
+
+// Due plans the walk and makes its job. A walk that is still open gets the job: if it is being worked on, the job finds
+// nothing to do.
+func (l *LiveWalk) Due(ctx context.Context, tx pgx.Tx, slot time.Time) error {
+	w, planned, err := l.Store.PlanLive(ctx, tx, l.Key, l.Stream, l.VendorNow())
+	if err != nil {
+		return err
+	}
+	switch planned {
+	case store.PlannedNew, store.PlannedOpen:
+		return l.Queue.Insert(ctx, tx, WalkArgs{WalkID: w.ID, Schedule: l.Name(), Slot: &slot})
+	default:
+		return nil
+	}
+}

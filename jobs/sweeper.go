@@ -1,0 +1,102 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/deliver"
+)
+
+// sweepInterval is the floor under every wake-up: what a lost job or a killed daemon left behind waits no longer.
+const sweepInterval = 2 * time.Second
+
+// openWalksMax is how many walks one sweep wakes.
+const openWalksMax = 100
+
+// Sweeper finds work that waits although its wake-up is gone, and wakes it again.
+type Sweeper struct {
+	DB     *store.DB
+	Queue  *Queue
+	Engine *deliver.Engine
+	Log    *slog.Logger
+	Daemon store.Daemon
+}
+
+// Run sweeps until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) {
+	every(ctx, sweepInterval, func() {
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "sweep failed", "error", err)
+		}
+	})
+}
+
+// Sweep looks once. A part that fails does not keep the others from being looked at.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	return errors.Join(
+		s.DB.Heartbeat(ctx, s.Daemon),
+		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.drains(ctx, tx) }),
+		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.walks(ctx, tx) }),
+		s.deliveries(ctx),
+	)
+}
+
+func (s *Sweeper) drains(ctx context.Context, tx pgx.Tx) error {
+	b, err := s.DB.Backlog(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if b.Reconcile {
+		err = errors.Join(err, s.Queue.WakeReconcile(ctx, tx))
+	}
+	if b.Inbox {
+		err = errors.Join(err, s.Queue.WakeInbox(ctx, tx))
+	}
+	return err
+}
+
+func (s *Sweeper) walks(ctx context.Context, tx pgx.Tx) error {
+	open, err := s.DB.OpenWalks(ctx, tx, openWalksMax)
+	if err != nil {
+		return err
+	}
+	for _, w := range open {
+		woken, err := s.DB.WalkWoken(ctx, tx, w.ID)
+		if err != nil {
+			return err
+		}
+		if woken {
+			continue
+		}
+		if err := s.Queue.Insert(ctx, tx, WalkArgs{WalkID: w.ID, Backfill: w.Kind == "backfill"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sweeper) deliveries(ctx context.Context) error {
+	swept, err := s.Engine.Sweep(ctx)
+	if err != nil || len(swept.Due) == 0 {
+		return err
+	}
+	return s.DB.InTx(ctx, func(tx pgx.Tx) error {
+		var wake []string
+		for _, d := range swept.Due {
+			woken, err := s.DB.DestinationWoken(ctx, tx, d)
+			if err != nil {
+				return fmt.Errorf("sweeping deliveries: %w", err)
+			}
+			if !woken {
+				wake = append(wake, d)
+			}
+		}
+		return s.Queue.WakeDeliver(ctx, tx, wake)
+	})
+}

@@ -1,0 +1,115 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/trunkline/trunkline/store"
+)
+
+// Times of River's clients.
+const (
+	// jobTimeout ends a job that hangs. Drains and walks end by themselves well before.
+	jobTimeout = 2 * time.Minute
+	// rescueAfter lies above jobTimeout; what a killed daemon was at is taken over long before, by lease (law 2).
+	rescueAfter = 5 * time.Minute
+	// keepCompleted and keepDiscarded are for operators who look at jobs; the truth is in the tables.
+	keepCompleted = 72 * time.Hour
+	keepDiscarded = 30 * 24 * time.Hour
+)
+
+// WorkersConfig is what the workers run on. Every field but SoftStop must be set.
+type WorkersConfig struct {
+	Pool *pgxpool.Pool
+	Log  *slog.Logger
+	Now  func() time.Time
+
+	Walks        walkRunner
+	Reconcile    drain
+	Inbox        drain
+	Deliver      deliverer
+	Destinations []string
+	Upkeep       upkeeper
+	// SoftStop is how long a stop waits for running jobs before it cancels them; 30 s.
+	SoftStop time.Duration
+}
+
+// Workers work the queues.
+type Workers struct {
+	client *river.Client[pgx.Tx]
+}
+
+// NewWorkers registers one worker a kind and makes River's client.
+func NewWorkers(cfg WorkersConfig) (*Workers, error) {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &walkWorker{runner: cfg.Walks})
+	river.AddWorker(workers, &reconcileWorker{drain: cfg.Reconcile})
+	river.AddWorker(workers, &inboxWorker{drain: cfg.Inbox})
+	river.AddWorker(workers, &deliverWorker{engine: cfg.Deliver})
+	river.AddWorker(workers, &upkeepWorker{store: cfg.Upkeep})
+	queues := map[string]river.QueueConfig{
+		queueWalks:     {MaxWorkers: 8, FetchCooldown: fetchCooldown},
+		queueBackfill:  {MaxWorkers: 4, FetchCooldown: fetchCooldown},
+		queueReconcile: {MaxWorkers: 2, FetchCooldown: fetchCooldown},
+		queueInbox:     {MaxWorkers: 2, FetchCooldown: fetchCooldown},
+		queueUpkeep:    {MaxWorkers: 1},
+	}
+	for _, d := range cfg.Destinations {
+		queues[queueOf(d)] = river.QueueConfig{MaxWorkers: 2, FetchCooldown: fetchCooldown}
+	}
+	if cfg.SoftStop == 0 {
+		cfg.SoftStop = 30 * time.Second
+	}
+	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
+		Schema:                      store.RiverSchema,
+		Logger:                      cfg.Log,
+		Queues:                      queues,
+		Workers:                     workers,
+		Middleware:                  []rivertype.Middleware{&outcome{now: cfg.Now, log: cfg.Log}},
+		JobTimeout:                  jobTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
+		SoftStopTimeout:             cfg.SoftStop,
+		CompletedJobRetentionPeriod: keepCompleted,
+		DiscardedJobRetentionPeriod: keepDiscarded,
+		FetchCooldown:               fetchCooldown,
+		FetchPollInterval:           time.Second,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the workers: %w", err)
+	}
+	return &Workers{client: client}, nil
+}
+
+// Start begins to work the queues. The context is not the workers' life: end them with Stop.
+func (w *Workers) Start(ctx context.Context) error {
+	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("starting the workers: %w", err)
+	}
+	return nil
+}
+
+// Stop lets running jobs end, and cancels them once ctx is done or the soft stop has run out.
+func (w *Workers) Stop(ctx context.Context) error {
+	err := w.client.Stop(ctx)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopping the workers: %w", err)
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := w.client.StopAndCancel(last); err != nil {
+		return fmt.Errorf("cancelling the workers: %w", err)
+	}
+	return nil
+}

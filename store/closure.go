@@ -1,0 +1,429 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// Roles of a key in a record (ops.record_keys.role).
+const (
+	roleLead = "lead"
+	roleRef  = "ref"
+	roleCall = "call"
+	roleDNC  = "dnc"
+)
+
+// keyName is a key without its role.
+type keyName struct{ Kind, Account, Value string }
+
+func nameOf(k pipeline.Key) keyName { return keyName{string(k.Kind), k.Account, k.Value} }
+
+func (n keyName) phone() bool { return n.Kind == string(pipeline.KeyPhone) }
+
+// strong tells whether every record with this key belongs together; calls are keyed like leads.
+func (n keyName) strong() bool { return !n.phone() && n.Kind != string(pipeline.KeyEmail) }
+
+// barePrefix begins the identity of a fact that knows no key but phones.
+const barePrefix = string(pipeline.KeyPhone) + "|"
+
+// text is how a key is written as an identity.
+func (n keyName) text() string { return strings.Join([]string{n.Kind, n.Account, n.Value}, "|") }
+
+// callKind is how the key of a dialler's calls is called.
+func callKind(dialler pipeline.Source) string { return "call:" + string(dialler) }
+
+// call returns the call that the key names, and false when it names something else.
+func (n keyName) call() (pipeline.CallKey, bool) {
+	dialler, ok := strings.CutPrefix(n.Kind, callKind(""))
+	return pipeline.CallKey{Dialler: pipeline.Source(dialler), Account: n.Account, ExternalID: n.Value}, ok
+}
+
+// recordKey is one row of ops.record_keys.
+type recordKey struct {
+	keyName
+	Role     string
+	Identity string
+}
+
+// keysOf lists the rows that a record's facts ask for.
+func keysOf(f pipeline.Facts) map[recordKey]bool {
+	rows := map[recordKey]bool{}
+	for i := range f.Leads {
+		fact := &f.Leads[i]
+		identity, ok := fact.Identity()
+		if !ok {
+			continue
+		}
+		for _, k := range fact.Keys {
+			if k.Kind != pipeline.KeyEmail && k.Value != "" {
+				rows[recordKey{nameOf(k), roleLead, nameOf(identity).text()}] = true
+			}
+		}
+	}
+	for i := range f.Calls {
+		c := &f.Calls[i]
+		rows[recordKey{keyName{callKind(c.Key.Dialler), c.Key.Account, c.Key.ExternalID}, roleCall, ""}] = true
+		addKeys(rows, c.Lead, roleRef)
+	}
+	for i := range f.DNC {
+		if phone := f.DNC[i].Phone; phone != "" {
+			rows[recordKey{keyName{string(pipeline.KeyPhone), "", phone}, roleDNC, ""}] = true
+		}
+		addKeys(rows, f.DNC[i].Lead, roleDNC)
+	}
+	return rows
+}
+
+func addKeys(rows map[recordKey]bool, keys []pipeline.Key, role string) {
+	for _, k := range keys {
+		if k.Kind != pipeline.KeyEmail && k.Value != "" {
+			rows[recordKey{nameOf(k), role, ""}] = true
+		}
+	}
+}
+
+// closure finds every record that belongs together with some given ones: by strong keys and calls without limit, by each
+// phone that few enough leads hold. Fold may then be applied to them alone.
+type closure struct {
+	tx      pgx.Tx
+	org     uuid.UUID
+	blocked map[string]bool
+
+	records map[int64]bool
+	// fresh are records whose keys have not been read yet.
+	fresh  []int64
+	keys   map[keyName]bool
+	todo   []keyName
+	phones map[string]bool
+	// bare are phones by which alone some record here names its lead.
+	bare      map[string]bool
+	asked     map[string]bool
+	askedBare map[string]bool
+	shared    map[string]bool
+	// seeds are the records to start from; optOut are phones whose opt-outs one of them changes.
+	seeds  map[int64]bool
+	optOut map[string]bool
+}
+
+func loadClosure(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64, old []keyName, blocked map[string]bool) (*closure, error) {
+	c := &closure{
+		tx: tx, org: org, blocked: blocked, records: map[int64]bool{}, keys: map[keyName]bool{}, phones: map[string]bool{},
+		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, shared: map[string]bool{},
+		seeds: map[int64]bool{}, optOut: map[string]bool{},
+	}
+	c.addRecords(seeds)
+	for _, id := range seeds {
+		c.seeds[id] = true
+	}
+	for _, k := range old {
+		c.addKey(k)
+		if k.phone() {
+			c.optOut[k.Value] = true // it may have been one
+		}
+	}
+	for {
+		if err := c.expand(ctx); err != nil {
+			return nil, err
+		}
+		grown, err := c.askPhones(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !grown && len(c.fresh) == 0 {
+			return c, nil
+		}
+	}
+}
+
+func (c *closure) addRecords(ids []int64) {
+	for _, id := range ids {
+		if !c.records[id] {
+			c.records[id] = true
+			c.fresh = append(c.fresh, id)
+		}
+	}
+}
+
+func (c *closure) addKey(k keyName) {
+	switch {
+	case k.phone():
+		c.phones[k.Value] = true
+	case k.strong() && !c.keys[k]:
+		c.keys[k] = true
+		c.todo = append(c.todo, k)
+	}
+}
+
+const keysOfRecordsSQL = `
+select record_id, kind, account_id, value, role, identity
+from ops.record_keys
+where record_id = any(@ids)`
+
+const recordsOfKeysSQL = `
+select distinct k.record_id
+from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
+join ops.record_keys k
+  on k.org_id = @org and k.kind = n.kind and k.account_id = n.account_id and k.value = n.value`
+
+// expand follows strong keys until nothing new turns up.
+func (c *closure) expand(ctx context.Context) error {
+	for len(c.fresh) > 0 || len(c.todo) > 0 {
+		if len(c.fresh) > 0 {
+			rows, err := c.tx.Query(ctx, keysOfRecordsSQL, pgx.StrictNamedArgs{"ids": c.fresh})
+			if err != nil {
+				return fmt.Errorf("reading the keys of records: %w", err)
+			}
+			c.fresh = nil
+			var id int64
+			var k recordKey
+			_, err = pgx.ForEachRow(rows, []any{&id, &k.Kind, &k.Account, &k.Value, &k.Role, &k.Identity}, func() error {
+				c.addKey(k.keyName)
+				if k.phone() && k.Role == roleDNC && c.seeds[id] {
+					c.optOut[k.Value] = true
+				}
+				if k.phone() && k.Role == roleLead && strings.HasPrefix(k.Identity, barePrefix) {
+					c.bare[k.Value] = true
+				}
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("reading the keys of records: %w", err)
+			}
+		}
+		ids, err := recordsOfKeys(ctx, c.tx, c.org, c.todo)
+		if err != nil {
+			return err
+		}
+		c.todo = nil
+		c.addRecords(ids)
+	}
+	return nil
+}
+
+func recordsOfKeys(ctx context.Context, tx pgx.Tx, org uuid.UUID, keys []keyName) ([]int64, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	kinds, accounts, values := columns(keys)
+	rows, err := tx.Query(ctx, recordsOfKeysSQL, pgx.StrictNamedArgs{"org": org, "kinds": kinds, "accounts": accounts, "values": values})
+	if err != nil {
+		return nil, fmt.Errorf("finding records by key: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+// columns turns keys into three parallel arrays, as unnest takes them.
+func columns(keys []keyName) (kinds, accounts, values []string) {
+	for _, k := range keys {
+		kinds, accounts, values = append(kinds, k.Kind), append(accounts, k.Account), append(values, k.Value)
+	}
+	return kinds, accounts, values
+}
+
+// One identity more than the limit is enough to know that there are too many.
+const identitiesOfPhonesSQL = `
+select p.value, i.identity
+from unnest(@phones::text[]) as p (value)
+cross join lateral (
+  select distinct k.identity
+  from ops.record_keys k
+  where k.org_id = @org and k.kind = 'phone' and k.account_id = '' and k.value = p.value and k.role = 'lead'
+  limit @most
+) i`
+
+const linkedPhonesSQL = `
+select distinct value
+from pipeline.lead_keys
+where org_id = @org and kind = 'phone' and account_id = '' and value = any(@phones) and rule = 'phone'`
+
+const recordsOfPhonesSQL = `
+select distinct k.record_id
+from ops.record_keys k
+where k.org_id = @org and k.kind = 'phone' and k.account_id = ''
+  and (k.value = any(@linking)
+    or k.value = any(@shared) and k.role = 'dnc'
+    or k.value = any(@bare) and k.role = 'lead' and k.identity like 'phone|%')`
+
+// askPhones decides for each new phone whether it links, and adds the records that follow. It tells whether any came.
+func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
+	var phones []string
+	for phone := range c.phones {
+		// A phone that turns out to be some record's only name is asked again.
+		if !c.asked[phone] || c.bare[phone] && c.shared[phone] && !c.askedBare[phone] {
+			phones = append(phones, phone)
+		}
+	}
+	if len(phones) == 0 {
+		return false, nil
+	}
+	slices.Sort(phones)
+	identities, err := c.identities(ctx, phones)
+	if err != nil {
+		return false, err
+	}
+	linked, err := c.linkedNow(ctx, phones)
+	if err != nil {
+		return false, err
+	}
+	linking, shared, bare := []string{}, []string{}, []string{}
+	for _, phone := range phones {
+		c.asked[phone] = true
+		tooMany, err := c.tooMany(ctx, phone, identities[phone])
+		switch {
+		case err != nil:
+			return false, err
+		case !tooMany:
+			linking = append(linking, phone)
+			continue
+		case linked[phone], c.optOut[phone]:
+			// It linked until now, and what it held together has to be folded apart; or all who share it have to learn of
+			// an opt-out. All of it is needed.
+			linking = append(linking, phone)
+		}
+		c.shared[phone] = true
+		shared = append(shared, phone)
+		if c.bare[phone] {
+			c.askedBare[phone] = true
+			bare = append(bare, phone)
+		}
+	}
+	rows, err := c.tx.Query(ctx, recordsOfPhonesSQL, pgx.StrictNamedArgs{"org": c.org, "linking": linking, "shared": shared, "bare": bare})
+	if err != nil {
+		return false, fmt.Errorf("finding records by phone: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return false, fmt.Errorf("finding records by phone: %w", err)
+	}
+	c.addRecords(ids)
+	return len(c.fresh) > 0, nil
+}
+
+func (c *closure) identities(ctx context.Context, phones []string) (map[string][]string, error) {
+	rows, err := c.tx.Query(ctx, identitiesOfPhonesSQL, pgx.StrictNamedArgs{"org": c.org, "phones": phones, "most": pipeline.PhoneIdentityMax + 2})
+	if err != nil {
+		return nil, fmt.Errorf("counting the leads of phones: %w", err)
+	}
+	found := map[string][]string{}
+	var phone, identity string
+	_, err = pgx.ForEachRow(rows, []any{&phone, &identity}, func() error {
+		if !strings.HasPrefix(identity, barePrefix) {
+			found[phone] = append(found[phone], identity)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting the leads of phones: %w", err)
+	}
+	return found, nil
+}
+
+func (c *closure) linkedNow(ctx context.Context, phones []string) (map[string]bool, error) {
+	rows, err := c.tx.Query(ctx, linkedPhonesSQL, pgx.StrictNamedArgs{"org": c.org, "phones": phones})
+	if err != nil {
+		return nil, fmt.Errorf("asking which phones link: %w", err)
+	}
+	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("asking which phones link: %w", err)
+	}
+	linked := map[string]bool{}
+	for _, v := range values {
+		linked[v] = true
+	}
+	return linked, nil
+}
+
+// tooMany decides as pipeline.Fold does: by identities where there are very many, else by leads, which may have several.
+func (c *closure) tooMany(ctx context.Context, phone string, identities []string) (bool, error) {
+	switch {
+	case c.blocked[phone] || len(identities) > pipeline.PhoneIdentityMax:
+		return true, nil
+	case len(identities) <= pipeline.PhoneLinkMax:
+		return false, nil
+	}
+	leads, err := countLeads(ctx, c.tx, c.org, identities)
+	return leads > pipeline.PhoneLinkMax, err
+}
+
+const strongKeysSQL = `
+select distinct k.record_id, k.kind, k.account_id, k.value, k.identity
+from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
+join ops.record_keys h
+  on h.org_id = @org and h.kind = n.kind and h.account_id = n.account_id and h.value = n.value and h.role = 'lead'
+join ops.record_keys k
+  on k.record_id = h.record_id and k.role = 'lead' and k.kind <> 'phone' and k.identity = h.identity`
+
+// countLeads counts how many leads a few identities make, joined by the strong keys that they share.
+func countLeads(ctx context.Context, tx pgx.Tx, org uuid.UUID, identities []string) (int, error) {
+	group := map[keyName]keyName{} // key → its group's name
+	var find func(k keyName) keyName
+	find = func(k keyName) keyName {
+		if up, ok := group[k]; ok && up != k {
+			return find(up)
+		}
+		return k
+	}
+	todo := make([]keyName, 0, len(identities))
+	for _, text := range identities {
+		parts := strings.SplitN(text, "|", 3)
+		k := keyName{parts[0], parts[1], parts[2]}
+		group[k] = k
+		todo = append(todo, k)
+	}
+	starts := slices.Clone(todo)
+	for len(todo) > 0 {
+		kinds, accounts, values := columns(todo)
+		rows, err := tx.Query(ctx, strongKeysSQL, pgx.StrictNamedArgs{"org": org, "kinds": kinds, "accounts": accounts, "values": values})
+		if err != nil {
+			return 0, fmt.Errorf("joining leads by key: %w", err)
+		}
+		todo = nil
+		type fact struct {
+			record   int64
+			identity string
+		}
+		first := map[fact]keyName{}
+		var of fact
+		var k keyName
+		_, err = pgx.ForEachRow(rows, []any{&of.record, &k.Kind, &k.Account, &k.Value, &of.identity}, func() error {
+			if _, ok := group[k]; !ok {
+				group[k] = k
+				todo = append(todo, k)
+			}
+			if other, ok := first[of]; ok {
+				group[find(k)] = find(other)
+			} else {
+				first[of] = k
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, fmt.Errorf("joining leads by key: %w", err)
+		}
+	}
+	leads := map[keyName]bool{}
+	for _, k := range starts {
+		leads[find(k)] = true
+	}
+	return len(leads), nil
+}
+
+// untold lists the records of the closure whose facts have not been read.
+func (c *closure) untold(told map[int64]pipeline.Told) []int64 {
+	var ids []int64
+	for _, id := range slices.Sorted(maps.Keys(c.records)) {
+		if _, ok := told[id]; !ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// beginLockTimeout bounds the wait for a suppression that is being committed, in milliseconds.
+const beginLockTimeout = "5000"
+
+const deliveryLockTimeoutSQL = `select set_config('lock_timeout', @timeout, true)`
+
+// Every name under which an opt-out of these deliveries' leads and phones can come in.
+const deliveryLockNamesSQL = `
+select d.id, d.org_id, n.kind, n.account_id, n.value
+from ops.deliveries d
+left join pipeline.lead_merges m
+  on m.org_id = d.org_id and m.lead_id = d.lead_id
+cross join lateral (
+  select 'phone' as kind, '' as account_id, d.phone as value
+  union
+  select 'phone', '', unnest(l.phones || l.phone_e164)
+  from pipeline.leads l
+  where l.org_id = d.org_id and l.lead_id in (d.lead_id, m.into_lead_id)
+  union
+  select k.kind, k.account_id, k.value
+  from pipeline.lead_keys k
+  where k.org_id = d.org_id and k.lead_id in (d.lead_id, m.into_lead_id) and k.kind <> 'email'
+  union
+  select kinds.kind, '', ids.id::text
+  from unnest(array['lead', 'client_id']) as kinds(kind)
+  cross join unnest(array[d.lead_id, m.into_lead_id]) as ids(id)
+) n
+where d.id = any(@ids) and n.value is not null`
+
+const deliveriesLockSQL = `
+select d.id
+from ops.deliveries d
+where d.id = any(@ids)
+  and d.state = 'ready'
+  and d.lease_owner = @owner
+order by d.id
+for update of d`
+
+const deliverySendingSQL = `
+with begun as (
+  update ops.deliveries d
+  set state = 'sending',
+    reason = null,
+    hold = null,
+    error = null,
+    attempts = d.attempts + 1,
+    searches = 0,
+    sending_at = greatest(@now, d.sending_at + interval '1 microsecond'),
+    phone = coalesce(nullif(@phone, ''), d.phone),
+    lead_id = @lead_id,
+    lease_until = @lease_until
+  where d.id = @id
+  returning d.id, d.sending_at
+)
+insert into ops.delivery_attempts (delivery_id, attempt, kind, daemon_id, request, checks, started_at)
+select b.id,
+  (select coalesce(max(a.attempt), 0) + 1 from ops.delivery_attempts a where a.delivery_id = b.id),
+  'send', @owner, @request, @checks, b.sending_at
+from begun b
+returning attempt, started_at`
+
+const deliveryHeldSQL = `
+update ops.deliveries d
+set state = @state,
+  reason = nullif(@reason, ''),
+  hold = nullif(@hold, ''),
+  error = nullif(@error, ''),
+  not_before = @not_before,
+  settled_at = @settled_at,
+  lease_owner = null,
+  lease_until = null
+where d.id = @id`
+
+// BeginDeliveries decides about claimed deliveries and commits sending for those that pass, all in one short transaction. It
+// holds the advisory locks that the commit of a suppression takes too, and reads after it has them: no sending is ever
+// ordered after a suppression (law 6). decide must be quick and must not use the database. Deliveries that are no longer
+// ready and the owner's are left out of the answer.
+func (db *DB) BeginDeliveries(
+	ctx context.Context, b pipeline.DeliveryBegin, decide func(c *pipeline.DeliveryCandidate, now time.Time) pipeline.DeliveryDecision,
+) ([]pipeline.BegunDelivery, error) {
+	var begun []pipeline.BegunDelivery
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		names, err := lockDeliveries(ctx, tx, b)
+		if err != nil {
+			return err
+		}
+		begun, err = decideDeliveries(ctx, tx, b, names, decide)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("beginning %d deliveries: %w", len(b.IDs), err)
+	}
+	return begun, nil
+}
+
+// lockNames are the names that were locked, by delivery.
+type lockNames map[uuid.UUID]map[string]bool
+
+func readLockNames(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (lockNames, error) {
+	rows, err := tx.Query(ctx, deliveryLockNamesSQL, pgx.StrictNamedArgs{"ids": ids})
+	if err != nil {
+		return nil, err
+	}
+	names := lockNames{}
+	var id, org uuid.UUID
+	var kind, account, value string
+	_, err = pgx.ForEachRow(rows, []any{&id, &org, &kind, &account, &value}, func() error {
+		if names[id] == nil {
+			names[id] = map[string]bool{}
+		}
+		names[id][SuppressionLockKey(org, kind, account, value)] = true
+		return nil
+	})
+	return names, err
+}
+
+func lockDeliveries(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin) (lockNames, error) {
+	if _, err := tx.Exec(ctx, deliveryLockTimeoutSQL, pgx.StrictNamedArgs{"timeout": beginLockTimeout}); err != nil {
+		return nil, err
+	}
+	names, err := readLockNames(ctx, tx, b.IDs)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, of := range names {
+		for key := range of {
+			keys = append(keys, key)
+		}
+	}
+	// Advisory locks come before row locks, here as in the receiver.
+	return names, LockSuppressions(ctx, tx, keys)
+}
+
+func decideDeliveries(
+	ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin, locked lockNames,
+	decide func(c *pipeline.DeliveryCandidate, now time.Time) pipeline.DeliveryDecision,
+) ([]pipeline.BegunDelivery, error) {
+	rows, err := tx.Query(ctx, deliveriesLockSQL, pgx.StrictNamedArgs{"ids": b.IDs, "owner": b.Owner})
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	// Read the names again: one that came to a lead since was not locked.
+	present, err := readLockNames(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	ids = slices.DeleteFunc(ids, func(id uuid.UUID) bool {
+		for key := range present[id] {
+			if !locked[id][key] {
+				return true
+			}
+		}
+		return false
+	})
+	candidates, err := deliveryCandidates(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	now := micros(b.Now())
+	begun := make([]pipeline.BegunDelivery, 0, len(candidates))
+	batch := &pgx.Batch{}
+	for i := range candidates {
+		c := &candidates[i]
+		decision := decide(c, now)
+		one := pipeline.BegunDelivery{Decision: decision, Delivery: c.Delivery, Lead: c.Lead}
+		begun = append(begun, one)
+		if one.Decision.Send {
+			queueSending(batch, b, &one, now)
+		} else {
+			queueHeld(batch, &one, now)
+		}
+	}
+	return begun, applyBegun(ctx, tx, batch, begun)
+}
+
+func queueSending(batch *pgx.Batch, b pipeline.DeliveryBegin, one *pipeline.BegunDelivery, now time.Time) {
+	checks := string(one.Decision.Checks)
+	if checks == "" {
+		checks = "{}"
+	}
+	batch.Queue(deliverySendingSQL, pgx.StrictNamedArgs{
+		"id": one.Delivery.ID, "owner": b.Owner, "now": now, "lease_until": micros(now.Add(b.Lease)), "phone": one.Decision.Phone,
+		"lead_id": uuidOrNull(one.Delivery.LeadID), "request": deliveryText(one.Decision.Request), "checks": checks,
+	})
+}
+
+func queueHeld(batch *pgx.Batch, one *pipeline.BegunDelivery, now time.Time) {
+	change := one.Decision.Change
+	var settledAt *time.Time
+	if change.State.Final() {
+		settledAt = &now
+	}
+	batch.Queue(deliveryHeldSQL, pgx.StrictNamedArgs{
+		"id": one.Delivery.ID, "state": string(change.State), "reason": change.Reason, "hold": change.Hold,
+		"error": deliveryText(change.Error), "not_before": micros(change.NotBefore), "settled_at": settledAt,
+	})
+}
+
+// applyBegun runs the batch and takes over what it says of each request that now begins.
+func applyBegun(ctx context.Context, tx pgx.Tx, batch *pgx.Batch, begun []pipeline.BegunDelivery) error {
+	results := tx.SendBatch(ctx, batch)
+	for i := range begun {
+		one := &begun[i]
+		if !one.Decision.Send {
+			if _, err := results.Exec(); err != nil {
+				_ = results.Close()
+				return fmt.Errorf("holding delivery %s: %w", one.Delivery.ID, err)
+			}
+			continue
+		}
+		if err := results.QueryRow().Scan(&one.Attempt, &one.Delivery.SendingAt); err != nil {
+			_ = results.Close()
+			return fmt.Errorf("beginning delivery %s: %w", one.Delivery.ID, err)
+		}
+		d := &one.Delivery
+		d.State, d.Reason, d.Hold, d.Error, d.Searches = pipeline.DeliverySending, "", "", "", 0
+		d.Attempts++
+		d.SendingAt = d.SendingAt.UTC()
+		if one.Decision.Phone != "" {
+			d.Phone = one.Decision.Phone
+		}
+		if d.FirstSentAt.IsZero() {
+			d.FirstSentAt = d.SendingAt
+		}
+	}
+	return results.Close()
+}

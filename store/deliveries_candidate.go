@@ -1,0 +1,266 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// Everything that decides about a delivery, in one statement and so in one snapshot. A lead that was merged away is read as
+// the one it became.
+const deliveryCandidatesSQL = `
+select
+  d.id, d.org_id, d.account_id, d.destination, d.operation, d.class, d.lead_id, d.phone as own_phone, d.state as delivery_state,
+  d.reason, d.params, d.source_time, d.expires_at, d.not_before, d.hold, d.attempts, d.searches, d.resends, d.created_at,
+  d.sending_at, d.settled_at, d.external_id, d.error, d.dedupe, first.sent_at as first_sent_at,
+  l.lead_id as found_lead_id, l.business_name, l.contact_first_name, l.contact_last_name, l.email, l.phone_e164, l.industry,
+  l.monthly_revenue::text as monthly_revenue, l.requested_amount::text as requested_amount, l.source, l.priority, l.timezone,
+  l.city, l.state as lead_state, l.postal_code, l.tags, l.custom_fields,
+  coalesce(l.phones, '{}') as lead_phones,
+  numbers.phones,
+  coalesce(l.is_do_not_call, false) as lead_optout,
+  exists (
+    select 1
+    from pipeline.do_not_call n
+    where n.org_id = d.org_id and n.phone = any(numbers.phones) and n.lifted_at is null
+  ) as phone_optout,
+  exists (
+    select 1
+    from ops.suppressions s
+    where s.org_id = d.org_id
+      and s.folded_at is null
+      and (s.kind = 'phone' and s.value = any(numbers.phones)
+        or s.kind in ('lead', 'client_id') and s.value in (d.lead_id::text, l.lead_id::text))
+  ) or exists (
+    select 1
+    from pipeline.lead_keys k
+    join ops.suppressions s
+      on s.org_id = k.org_id and s.kind = k.kind and s.account_id = k.account_id and s.value = k.value
+    where k.org_id = d.org_id
+      and k.lead_id in (l.lead_id, d.lead_id)
+      and s.folded_at is null
+  ) as suppressed,
+  l.lead_id <> d.lead_id and exists (
+    select 1
+    from ops.deliveries e
+    where e.org_id = d.org_id
+      and e.lead_id = l.lead_id
+      and e.destination = d.destination
+      and e.operation = d.operation
+      and e.id <> d.id
+      and e.state not in ('rejected', 'expired', 'cancelled')
+  ) as superseded,
+  busy.in_flight, busy.unknown_at, busy.rung_at
+from ops.deliveries d
+left join pipeline.lead_merges m
+  on m.org_id = d.org_id and m.lead_id = d.lead_id
+left join lateral (
+  select l.*
+  from pipeline.leads l
+  where l.org_id = d.org_id and l.lead_id in (d.lead_id, m.into_lead_id)
+  order by l.lead_id = d.lead_id desc
+  limit 1
+) l on true
+cross join lateral (
+  select array(
+    select distinct p
+    from unnest(coalesce(l.phones, '{}') || array[l.phone_e164, d.phone]) p
+    where p is not null
+  ) as phones
+) numbers
+cross join lateral (
+  select
+    coalesce(bool_or(e.state = 'sending'), false) as in_flight,
+    max(e.sending_at) filter (where e.state = 'unknown') as unknown_at,
+    max(e.sending_at) filter (where e.state = 'confirmed' and e.destination = d.destination) as rung_at
+  from ops.deliveries e
+  where e.org_id = d.org_id
+    and e.phone = any(numbers.phones)
+    and e.class = 'rings'
+    and e.sending_at is not null
+    and e.state in ('sending', 'unknown', 'confirmed')
+    and e.id <> d.id
+) busy
+cross join lateral (
+  select min(a.started_at) as sent_at
+  from ops.delivery_attempts a
+  where d.attempts > 0
+    and a.delivery_id = d.id
+    and a.kind = 'send'
+    and coalesce(a.outcome, 'unknown') not in ('not_sent', 'limited', 'denied', 'rejected')
+) first
+where d.id = any(@ids)
+order by d.id`
+
+// deliveryCandidates reads deliveries with all that decides about them.
+func deliveryCandidates(ctx context.Context, q Queryer, ids []uuid.UUID) ([]pipeline.DeliveryCandidate, error) {
+	rows, err := q.Query(ctx, deliveryCandidatesSQL, pgx.StrictNamedArgs{"ids": ids})
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[candidateRow])
+	if err != nil {
+		return nil, err
+	}
+	candidates := make([]pipeline.DeliveryCandidate, len(found))
+	for i := range found {
+		candidates[i] = found[i].candidate()
+	}
+	return candidates, nil
+}
+
+// DeliveryView reads one delivery with its lead as it is now.
+func (db *DB) DeliveryView(ctx context.Context, id uuid.UUID) (pipeline.DeliveryCandidate, error) {
+	var found []pipeline.DeliveryCandidate
+	err := db.onConn(ctx, func(q Queryer) error {
+		var err error
+		found, err = deliveryCandidates(ctx, q, []uuid.UUID{id})
+		return err
+	})
+	if err != nil {
+		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, err)
+	}
+	if len(found) == 0 {
+		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, ErrNotFound)
+	}
+	return found[0], nil
+}
+
+// candidateRow is a row of deliveryCandidatesSQL.
+type candidateRow struct {
+	ID            uuid.UUID
+	OrgID         uuid.UUID
+	AccountID     string
+	Destination   string
+	Operation     string
+	Class         string
+	LeadID        *uuid.UUID
+	OwnPhone      *string
+	DeliveryState string
+	Reason        *string
+	Params        json.RawMessage
+	SourceTime    time.Time
+	ExpiresAt     *time.Time
+	NotBefore     time.Time
+	Hold          *string
+	Attempts      int
+	Searches      int
+	Resends       int
+	CreatedAt     time.Time
+	SendingAt     *time.Time
+	SettledAt     *time.Time
+	ExternalID    *string
+	Error         *string
+	Dedupe        string
+	FirstSentAt   *time.Time
+
+	FoundLeadID      *uuid.UUID
+	BusinessName     *string
+	ContactFirstName *string
+	ContactLastName  *string
+	Email            *string
+	PhoneE164        *string `db:"phone_e164"`
+	Industry         *string
+	MonthlyRevenue   *string
+	RequestedAmount  *string
+	Source           *string
+	Priority         *string
+	Timezone         *string
+	City             *string
+	LeadState        *string
+	PostalCode       *string
+	Tags             json.RawMessage
+	CustomFields     json.RawMessage
+	LeadPhones       []string
+
+	Phones      []string
+	LeadOptout  bool
+	PhoneOptout bool
+	Suppressed  bool
+	Superseded  *bool
+	InFlight    bool
+	UnknownAt   *time.Time
+	RungAt      *time.Time
+}
+
+func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
+	c := pipeline.DeliveryCandidate{
+		Delivery: pipeline.Delivery{
+			ID: r.ID, Org: r.OrgID, Account: r.AccountID, Destination: r.Destination, Operation: r.Operation,
+			Class: pipeline.DeliveryClass(r.Class), Phone: textOf(r.OwnPhone), State: pipeline.DeliveryState(r.DeliveryState),
+			Reason: textOf(r.Reason), Params: r.Params, SourceTime: r.SourceTime.UTC(), ExpiresAt: timeOf(r.ExpiresAt),
+			NotBefore: r.NotBefore.UTC(), Hold: textOf(r.Hold), Attempts: r.Attempts, Searches: r.Searches, Resends: r.Resends,
+			CreatedAt: r.CreatedAt.UTC(), SendingAt: timeOf(r.SendingAt), FirstSentAt: timeOf(r.FirstSentAt),
+			SettledAt: timeOf(r.SettledAt), ExternalID: textOf(r.ExternalID), Error: textOf(r.Error), Dedupe: r.Dedupe,
+		},
+		HasLead: r.FoundLeadID != nil, Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
+		RungAt: timeOf(r.RungAt), UnknownAt: timeOf(r.UnknownAt), InFlight: r.InFlight,
+	}
+	if r.LeadID != nil {
+		c.Delivery.LeadID = *r.LeadID
+	}
+	switch {
+	case r.Suppressed:
+		c.Optout = "suppression"
+	case r.PhoneOptout:
+		c.Optout = "phone"
+	case r.LeadOptout:
+		c.Optout = "lead"
+	}
+	c.Lead = r.lead(&c.Delivery)
+	return c
+}
+
+// lead makes the view. The id under which a destination has been told of the lead stays, whatever the lead became since: a
+// search by another id would miss, and a miss sends again.
+func (r *candidateRow) lead(d *pipeline.Delivery) pipeline.LeadView {
+	if r.FoundLeadID == nil {
+		return pipeline.LeadView{Phone: d.Phone}
+	}
+	if d.Attempts == 0 && d.SendingAt.IsZero() {
+		d.LeadID = *r.FoundLeadID
+	}
+	v := pipeline.LeadView{
+		ID: d.LeadID.String(), Phone: textOf(r.PhoneE164), FirstName: textOf(r.ContactFirstName), LastName: textOf(r.ContactLastName),
+		BusinessName: textOf(r.BusinessName), Email: textOf(r.Email), City: textOf(r.City), State: textOf(r.LeadState),
+		PostalCode: textOf(r.PostalCode), Industry: textOf(r.Industry), MonthlyRevenue: textOf(r.MonthlyRevenue),
+		RequestedAmount: textOf(r.RequestedAmount), Priority: textOf(r.Priority), Source: textOf(r.Source), Timezone: textOf(r.Timezone),
+		Custom: customTexts(r.CustomFields),
+	}
+	for _, phone := range r.LeadPhones {
+		if phone != v.Phone {
+			v.SecondPhone = phone
+			break
+		}
+	}
+	// A list of tags is all that the API takes; anything else says nothing here.
+	_ = json.Unmarshal(r.Tags, &v.Tags)
+	return v
+}
+
+// customTexts turns a JSON object into texts: strings as they are, anything else as JSON, null left out.
+func customTexts(object json.RawMessage) map[string]string {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(object, &fields) != nil || len(fields) == 0 {
+		return nil
+	}
+	texts := make(map[string]string, len(fields))
+	for name, raw := range fields {
+		var text string
+		switch {
+		case json.Unmarshal(raw, &text) != nil:
+			text = strings.TrimSpace(string(raw))
+		case string(raw) == "null":
+			continue
+		}
+		texts[name] = text
+	}
+	return texts
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+var (
+	// ErrInFlight means that a delivery is being sent right now, so that nobody can decide about it.
+	ErrInFlight = errors.New("delivery is being sent")
+	// ErrWrongState means that a delivery is not in a state from which that is possible.
+	ErrWrongState = errors.New("delivery is in another state")
+)
+
+const deliveryStateLockSQL = `
+select d.state
+from ops.deliveries d
+where d.id = @id
+for update of d`
+
+// moveDelivery locks a delivery, lets allowed judge its state, and runs the change.
+func (db *DB) moveDelivery(
+	ctx context.Context, id uuid.UUID, doing, sql string, args pgx.StrictNamedArgs, allowed func(pipeline.DeliveryState) bool,
+) error {
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		var state pipeline.DeliveryState
+		err := tx.QueryRow(ctx, deliveryStateLockSQL, pgx.StrictNamedArgs{"id": id}).Scan(&state)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return ErrNotFound
+		case err != nil:
+			return err
+		case state == pipeline.DeliverySending:
+			return ErrInFlight
+		case !allowed(state):
+			return fmt.Errorf("%w: %s", ErrWrongState, state)
+		}
+		_, err = tx.Exec(ctx, sql, args)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s delivery %s: %w", doing, id, err)
+	}
+	return nil
+}
+
+// A person's order is free of the age rule (law 7), never of the others. After an unknown outcome it counts as the one
+// resend: if that ends unknown too, nothing more is sent unasked.
+const deliveryRetrySQL = `
+update ops.deliveries d
+set state = 'ready',
+  reason = null,
+  hold = null,
+  settled_at = null,
+  not_before = @now,
+  searches = 0,
+  resends = case when d.sending_at is null then d.resends else greatest(d.resends, 1) end,
+  expires_at = case when d.expires_at <= @now then null else d.expires_at end,
+  lease_owner = null,
+  lease_until = null
+where d.id = @id`
+
+// RetryDelivery makes a delivery ready again by a person's order: one that was rejected, expired or cancelled, one whose
+// outcome is unknown, or one that waits. All checks apply to it again, age excepted. Not one that is confirmed.
+func (db *DB) RetryDelivery(ctx context.Context, id uuid.UUID, now time.Time) error {
+	return db.moveDelivery(ctx, id, "retrying", deliveryRetrySQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
+		func(s pipeline.DeliveryState) bool { return s != pipeline.DeliveryConfirmed })
+}
+
+const deliveryCancelSQL = `
+update ops.deliveries d
+set state = 'cancelled',
+  reason = 'operator',
+  hold = null,
+  settled_at = @now,
+  lease_owner = null,
+  lease_until = null
+where d.id = @id`
+
+// CancelDelivery ends a delivery that is ready or unknown by a person's order.
+func (db *DB) CancelDelivery(ctx context.Context, id uuid.UUID, now time.Time) error {
+	return db.moveDelivery(ctx, id, "cancelling", deliveryCancelSQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
+		func(s pipeline.DeliveryState) bool { return !s.Final() })
+}
+
+const deliveryResolveSQL = `
+update ops.deliveries d
+set state = @state,
+  reason = 'operator',
+  hold = null,
+  settled_at = @now,
+  lease_owner = null,
+  lease_until = null
+where d.id = @id`
+
+// ResolveDelivery settles an unknown outcome as confirmed or rejected, because a person knows better.
+func (db *DB) ResolveDelivery(ctx context.Context, id uuid.UUID, as pipeline.DeliveryState, now time.Time) error {
+	if as != pipeline.DeliveryConfirmed && as != pipeline.DeliveryRejected {
+		return fmt.Errorf("resolving delivery %s: cannot be resolved as %q, only as confirmed or rejected", id, as)
+	}
+	return db.moveDelivery(ctx, id, "resolving", deliveryResolveSQL,
+		pgx.StrictNamedArgs{"id": id, "state": string(as), "now": micros(now)},
+		func(s pipeline.DeliveryState) bool { return s == pipeline.DeliveryUnknown })
+}
+
+// DeliveryAttempt is one request made for a delivery. Times are UTC.
+type DeliveryAttempt struct {
+	Attempt  int
+	Kind     pipeline.AttemptKind
+	DaemonID uuid.UUID
+	// Request and Detail are masked; Checks is a JSON object of each check and its verdict.
+	Request    string
+	Checks     []byte
+	Outcome    *string
+	Detail     *string
+	StartedAt  time.Time
+	FinishedAt *time.Time
+}
+
+const deliveryAttemptsSQL = `
+select a.attempt, a.kind, a.daemon_id, a.request, a.checks, a.outcome, a.detail, a.started_at, a.finished_at
+from ops.delivery_attempts a
+where a.delivery_id = @id
+order by a.attempt`
+
+// DeliveryAttempts lists all requests made for a delivery, first to last.
+func (db *DB) DeliveryAttempts(ctx context.Context, id uuid.UUID) ([]DeliveryAttempt, error) {
+	var attempts []DeliveryAttempt
+	err := db.onConn(ctx, func(q Queryer) error {
+		rows, err := q.Query(ctx, deliveryAttemptsSQL, pgx.StrictNamedArgs{"id": id})
+		if err != nil {
+			return err
+		}
+		attempts, err = pgx.CollectRows(rows, pgx.RowToStructByName[DeliveryAttempt])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the attempts of delivery %s: %w", id, err)
+	}
+	return attempts, nil
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// demoName marks a database that `trunkline demo` made and may empty again.
+const demoName = "Demo"
+
+var (
+	// ErrRealAccounts means that a database holds something that no demo put there.
+	ErrRealAccounts = errors.New("the database holds real accounts: the demo would destroy them")
+	// ErrDemoRuns means that another demo is at work on the database.
+	ErrDemoRuns = errors.New("another demo is running on this database")
+)
+
+const demoStateSQL = `
+select to_regclass('ops.organisations') is not null`
+
+const demoOwnerSQL = `
+select
+  exists (select from ops.organisations where name = @demo and is_default),
+  exists (select from ops.records) or exists (select from ops.inbox) or exists (select from ops.budgets) or exists (select from ops.api_keys),
+  exists (select from ops.daemons where seen_at > @alive)`
+
+const demoDropSQL = `
+drop schema if exists ops, ipscape, convoso, convolo, dialedin, pipeline, analytics, river cascade`
+
+// EmptyForDemo empties the database of what an earlier demo left. It touches nothing where anything else was kept.
+func (db *DB) EmptyForDemo(ctx context.Context) error {
+	return db.InTx(ctx, func(tx pgx.Tx) error {
+		var used, ours, filled, alive bool
+		if err := tx.QueryRow(ctx, demoStateSQL).Scan(&used); err != nil {
+			return fmt.Errorf("looking at the database: %w", err)
+		}
+		if !used {
+			return nil
+		}
+		err := tx.QueryRow(ctx, demoOwnerSQL, pgx.StrictNamedArgs{"demo": demoName, "alive": db.Now().Add(-5 * time.Second)}).Scan(&ours, &filled, &alive)
+		switch {
+		case err != nil:
+			return fmt.Errorf("looking at the database: %w", err)
+		case !ours && filled:
+			return ErrRealAccounts
+		case alive:
+			return ErrDemoRuns
+		}
+		if _, err := tx.Exec(ctx, demoDropSQL); err != nil {
+			return fmt.Errorf("emptying the database: %w", err)
+		}
+		return nil
+	})
+}
+
+const demoMarkSQL = `
+update ops.organisations
+set name = @demo
+where org_id = @org`
+
+// MarkDemo marks the database as one that a demo may empty.
+func (db *DB) MarkDemo(ctx context.Context, org uuid.UUID) error {
+	if _, err := db.Pool.Exec(ctx, demoMarkSQL, pgx.StrictNamedArgs{"demo": demoName, "org": org}); err != nil {
+		return fmt.Errorf("marking the database as a demo's: %w", err)
+	}
+	return nil
+}
+
+// Counts is how much of everything there is: the demo compares it with what the vendors hold.
+type Counts struct {
+	Activities, IPSCAPELeads         int
+	Posts, PostsOpen, PostsDuplicate int
+	PostsBad                         int
+	Facts                            int
+	Unfolded                         int
+	Leads, Calls, CallsConvoso       int
+	CallsIPSCAPE                     int
+	KeysIPSCAPE, KeysConvoso         int
+	DNC, DNCNorthAmerican            int
+	Quarantined                      int
+}
+
+const countsSQL = `
+select
+  (select count(*) from ipscape.activities),
+  (select count(*) from ipscape.leads),
+  (select count(*) from ops.inbox),
+  (select count(*) from ops.inbox where state = 'new'),
+  (select count(*) from ops.inbox where state = 'duplicate'),
+  (select count(*) from ops.inbox where state in ('unclassified', 'unparsable', 'quarantined')),
+  (select count(*) from convoso.events),
+  (select count(*) from ops.reconcile_queue),
+  (select count(*) from pipeline.leads),
+  (select count(*) from pipeline.calls),
+  (select count(*) from pipeline.calls where source = 'convoso'),
+  (select count(*) from pipeline.calls where source = 'ipscape'),
+  (select count(distinct value) from pipeline.lead_keys where kind = 'ipscape_lead'),
+  (select count(distinct value) from pipeline.lead_keys where kind = 'convoso_lead'),
+  (select count(*) from pipeline.do_not_call where lifted_at is null),
+  (select count(*) from pipeline.do_not_call where lifted_at is null and phone like '+1%'),
+  (select count(*) from ops.quarantine where state = 'open')`
+
+// Counts reads all counts in one snapshot.
+func (db *DB) Counts(ctx context.Context) (Counts, error) {
+	var c Counts
+	err := db.Pool.QueryRow(ctx, countsSQL).Scan(
+		&c.Activities, &c.IPSCAPELeads, &c.Posts, &c.PostsOpen, &c.PostsDuplicate, &c.PostsBad, &c.Facts, &c.Unfolded, &c.Leads,
+		&c.Calls, &c.CallsConvoso, &c.CallsIPSCAPE, &c.KeysIPSCAPE, &c.KeysConvoso, &c.DNC, &c.DNCNorthAmerican, &c.Quarantined)
+	if err != nil {
+		return c, fmt.Errorf("counting: %w", err)
+	}
+	return c, nil
+}
+
+// DeliveryCount is how many deliveries of one kind are in one state.
+type DeliveryCount struct {
+	Destination, Operation, State, Reason string
+	Count                                 int
+}
+
+const deliveryCountsSQL = `
+select destination, operation, state, coalesce(reason, ''), count(*)
+from ops.deliveries
+group by 1, 2, 3, 4
+order by 1, 2, 3, 4`
+
+// DeliveryCounts counts deliveries by what became of them.
+func (db *DB) DeliveryCounts(ctx context.Context, q Queryer) ([]DeliveryCount, error) {
+	rows, err := q.Query(ctx, deliveryCountsSQL)
+	if err != nil {
+		return nil, fmt.Errorf("counting deliveries: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[DeliveryCount])
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+)
+
+var (
+	// ErrNotFound means that there is no such row in the organisation that asked.
+	ErrNotFound = errors.New("not found")
+	// ErrExists means that a name or a secret is already taken.
+	ErrExists = errors.New("already exists")
+	// ErrUnavailable means that the database cannot take a write now; the same write may succeed in a moment.
+	ErrUnavailable = errors.New("database is unavailable")
+)
+
+// Unavailable tells whether err comes from a database that is away, starting, full, read-only or too busy, rather than
+// from what it was asked to do: the same request may succeed later.
+func Unavailable(err error) bool {
+	if err == nil {
+		return false
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return unavailableCode(pgErr.Code)
+	}
+	var (
+		connectErr *pgconn.ConnectError
+		netErr     net.Error
+	)
+	switch {
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrUnavailable),
+		errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, puddle.ErrClosedPool):
+		return true
+	case errors.As(err, &connectErr), errors.As(err, &netErr):
+		return true
+	}
+	return pgconn.SafeToRetry(err)
+}
+
+// unavailableCode sorts SQLSTATE codes: connection trouble (08), lack of resources (53), an operator's doing such as a
+// shutdown or a statement timeout (57), a server that became read-only (25006), lost races (40) and lock timeouts (55P03).
+func unavailableCode(code string) bool {
+	if len(code) != 5 {
+		return false
+	}
+	switch code[:2] {
+	case "08", "40", "53", "57":
+		return true
+	}
+	return code == "25006" || code == "55P03"
+}
+
+// badRow tells whether a row itself was refused (data or integrity, classes 22 and 23), or its sheer size was (54).
+func badRow(err error) bool {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) || len(pgErr.Code) != 5 {
+		return false
+	}
+	switch pgErr.Code[:2] {
+	case "22", "23", "54":
+		return true
+	}
+	return false
+}
+
+// Loggable returns an error's text fit for a log: what Postgres says may quote the values of the row it refused, so of
+// such an error only the code is left.
+func Loggable(err error) string {
+	if err == nil {
+		return ""
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		where := ""
+		if pgErr.ConstraintName != "" {
+			where = ", constraint " + pgErr.ConstraintName
+		}
+		return fmt.Sprintf("postgres refused (SQLSTATE %s%s)", pgErr.Code, where)
+	}
+	return err.Error()
+}
+
+// cleanText makes text fit for a text column, which takes neither NUL nor invalid UTF-8, and cuts it to at most limit bytes.
+func cleanText(text string, limit int) string {
+	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "")
+	}
+	return text
+}

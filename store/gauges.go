@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Gauges is the state of the daemon's work at one moment, for metrics.
+type Gauges struct {
+	Streams    []StreamGauge
+	Jobs       []CountOf // by kind and state
+	Deliveries []CountOf // by destination and state
+	Quarantine []CountOf // open items, by source and stream
+	// OldestJob is the age in seconds of the oldest job that waits for a worker.
+	OldestJob float64
+	// Inbox and Unfolded count posts and records that wait; DNC counts phones that must not be called.
+	Inbox, Unfolded, DNC float64
+}
+
+// StreamGauge is a stream's freshness in seconds and Unix seconds; nil = unknown.
+type StreamGauge struct {
+	Source, Stream   string
+	Lag, LastSuccess *float64
+	Holes            float64
+}
+
+// CountOf counts rows by two labels.
+type CountOf struct {
+	A, B  string
+	Count float64
+}
+
+const streamGaugesSQL = `
+select source, stream, max(lag_s)::double precision, min(extract(epoch from last_success_at))::double precision, sum(holes)::double precision
+from analytics.freshness
+group by source, stream`
+
+const jobGaugesSQL = `
+select kind, state::text, count(*)::double precision
+from river.river_job
+where state <> 'completed'
+group by kind, state`
+
+const deliveryGaugesSQL = `
+select destination, state, count(*)::double precision
+from ops.deliveries
+group by destination, state`
+
+const quarantineGaugesSQL = `
+select source, stream, count(*)::double precision
+from ops.quarantine
+where state = 'open'
+group by source, stream`
+
+const plainGaugesSQL = `
+select
+  coalesce((select extract(epoch from @now::timestamptz - min(scheduled_at)) from river.river_job where state = 'available'), 0)::double precision,
+  (select count(*) from ops.inbox where state = 'new')::double precision,
+  (select count(*) from ops.reconcile_queue)::double precision,
+  (select count(*) from pipeline.do_not_call where lifted_at is null)::double precision`
+
+// Gauges reads the state in one snapshot.
+func (db *DB) Gauges(ctx context.Context) (Gauges, error) {
+	var g Gauges
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, streamGaugesSQL)
+		if err != nil {
+			return err
+		}
+		if g.Streams, err = pgx.CollectRows(rows, pgx.RowToStructByPos[StreamGauge]); err != nil {
+			return err
+		}
+		for sql, to := range map[string]*[]CountOf{jobGaugesSQL: &g.Jobs, deliveryGaugesSQL: &g.Deliveries, quarantineGaugesSQL: &g.Quarantine} {
+			rows, err := tx.Query(ctx, sql)
+			if err != nil {
+				return err
+			}
+			if *to, err = pgx.CollectRows(rows, pgx.RowToStructByPos[CountOf]); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(ctx, plainGaugesSQL, pgx.StrictNamedArgs{"now": db.Now()}).Scan(&g.OldestJob, &g.Inbox, &g.Unfolded, &g.DNC)
+	})
+	if err != nil {
+		return g, fmt.Errorf("reading the state of the work: %w", err)
+	}
+	return g, nil
+}

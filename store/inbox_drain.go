@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// InboxFact is a record that a post tells.
+type InboxFact struct {
+	Target Target
+	Record LandRecord
+}
+
+// InboxDrain turns posts into records. Its fields are set once, before use.
+type InboxDrain struct {
+	DB *DB
+	// Read says what a post tells. An error, or a panic, puts the post into quarantine.
+	Read func(Post) ([]InboxFact, error)
+	// Wake is called in the transaction when there is something to fold; it may be nil.
+	Wake func(ctx context.Context, tx pgx.Tx) error
+}
+
+const (
+	// inboxBatch is how many posts one transaction takes.
+	inboxBatch = 200
+	// inboxTries is how often a post that Postgres refuses is tried before it goes to quarantine.
+	inboxTries = 3
+)
+
+const inboxClaimSQL = `
+select id, org_id, source, received_at, method, content_type, event_path, query, body
+from ops.inbox
+where state = 'new' and not id = any(@skip)
+order by received_at
+limit @most
+for update skip locked`
+
+// Drain works through the posts that nobody has read yet; it returns how many it settled. A batch that fails is taken
+// apart, so that one bad post never holds up the others (law 13).
+func (d *InboxDrain) Drain(ctx context.Context) (int, error) {
+	total := 0
+	skip := []uuid.UUID{}
+	for {
+		n, err := d.batch(ctx, inboxBatch, skip)
+		if err != nil && ctx.Err() == nil && !Unavailable(err) {
+			// Something in the batch is refused: one by one, to find it.
+			var bad uuid.UUID
+			n, bad, err = d.oneByOne(ctx, skip)
+			if bad != uuid.Nil {
+				skip = append(skip, bad)
+			}
+		}
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("reading posts: %w", err)
+		}
+		if n == 0 {
+			return total, nil
+		}
+	}
+}
+
+// oneByOne settles posts singly until one fails; that one counts a try, and the third failure is its last.
+func (d *InboxDrain) oneByOne(ctx context.Context, skip []uuid.UUID) (settled int, bad uuid.UUID, err error) {
+	for range inboxBatch {
+		var id uuid.UUID
+		err := d.DB.InTx(ctx, func(tx pgx.Tx) error {
+			posts, err := d.claim(ctx, tx, 1, skip)
+			if err != nil || len(posts) == 0 {
+				return err
+			}
+			id = posts[0].ID
+			return d.settle(ctx, tx, posts)
+		})
+		switch {
+		case err == nil && id == uuid.Nil:
+			return settled, uuid.Nil, nil
+		case err == nil:
+			settled++
+		case id == uuid.Nil || ctx.Err() != nil || Unavailable(err):
+			return settled, uuid.Nil, err
+		default:
+			return settled + 1, id, d.fail(ctx, id, err)
+		}
+	}
+	return settled, uuid.Nil, nil
+}
+
+func (d *InboxDrain) batch(ctx context.Context, most int, skip []uuid.UUID) (int, error) {
+	n := 0
+	err := d.DB.InTx(ctx, func(tx pgx.Tx) error {
+		posts, err := d.claim(ctx, tx, most, skip)
+		if err != nil || len(posts) == 0 {
+			return err
+		}
+		n = len(posts)
+		return d.settle(ctx, tx, posts)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+func (d *InboxDrain) claim(ctx context.Context, tx pgx.Tx, most int, skip []uuid.UUID) ([]Post, error) {
+	rows, err := tx.Query(ctx, inboxClaimSQL, pgx.StrictNamedArgs{"most": most, "skip": skip})
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Post, error) {
+		p := Post{State: PostNew}
+		err := row.Scan(&p.ID, &p.Org, &p.Source, &p.ReceivedAt, &p.Method, &p.ContentType, &p.EventPath, &p.Query, &p.Body)
+		p.ReceivedAt = p.ReceivedAt.UTC()
+		return p, err
+	})
+}
+
+// settledPost is what became of a post.
+type settledPost struct {
+	post  *Post
+	facts []InboxFact
+	state string
+	of    *uuid.UUID
+	err   error
+}
+
+// settle reads the posts, lands what they tell, and marks them, all in the caller's transaction.
+func (d *InboxDrain) settle(ctx context.Context, tx pgx.Tx, posts []Post) error {
+	out := make([]settledPost, len(posts))
+	for i := range posts {
+		out[i] = settledPost{post: &posts[i], state: "done"}
+		out[i].facts, out[i].err = d.read(posts[i])
+		if out[i].err != nil {
+			out[i].state = "quarantined"
+		}
+	}
+	if err := d.markDuplicates(ctx, tx, out); err != nil {
+		return err
+	}
+	written, err := d.land(ctx, tx, out)
+	if err != nil {
+		return err
+	}
+	for i := range out {
+		if out[i].err != nil {
+			if err := d.DB.Quarantine(ctx, tx, quarantineOf(out[i].post, out[i].err)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := d.mark(ctx, tx, out); err != nil {
+		return err
+	}
+	if written > 0 && d.Wake != nil {
+		return d.Wake(ctx, tx)
+	}
+	return nil
+}
+
+func (d *InboxDrain) read(p Post) (facts []InboxFact, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("reading post %s panicked: %T", p.ID, r)
+		}
+	}()
+	return d.Read(p)
+}
+
+func quarantineOf(p *Post, err error) QuarantineItem {
+	return QuarantineItem{
+		Org: p.Org, Account: DefaultAccount, Source: pipeline.Source(p.Source), Stream: "inbox", ObjectID: p.ID.String(),
+		Reason: "post", Error: err.Error(), Body: p.Body,
+	}
+}
+
+// land stores the facts, stream by stream in a fixed order, which keeps concurrent drains from waiting in a circle.
+func (d *InboxDrain) land(ctx context.Context, tx pgx.Tx, out []settledPost) (written int, err error) {
+	type group struct {
+		target Target
+		recs   []LandRecord
+	}
+	groups := map[string]*group{}
+	for i := range out {
+		for _, f := range out[i].facts {
+			t := f.Target
+			name := strings.Join([]string{t.Org.String(), t.Account, string(t.Source), t.Stream}, "|")
+			if groups[name] == nil {
+				groups[name] = &group{target: t}
+			}
+			groups[name].recs = append(groups[name].recs, f.Record)
+		}
+	}
+	names := make([]string, 0, len(groups))
+	for name := range groups {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		landed, err := d.DB.Land(ctx, tx, groups[name].target, groups[name].recs, LandOptions{Bump: true})
+		if err != nil {
+			return 0, err
+		}
+		written += landed.Written()
+	}
+	return written, nil
+}
+
+const inboxMarkSQL = `
+update ops.inbox i
+set state = m.state, duplicate_of = m.duplicate_of, facts = m.facts, error = m.error, attempts = i.attempts + 1, settled_at = @now
+from unnest(@ids::uuid[], @received::timestamptz[], @states::text[], @duplicates::uuid[], @facts::integer[], @errors::text[])
+  as m (id, received_at, state, duplicate_of, facts, error)
+where i.id = m.id and i.received_at = m.received_at`
+
+// mark writes down what became of the posts.
+func (d *InboxDrain) mark(ctx context.Context, tx pgx.Tx, out []settledPost) error {
+	n := len(out)
+	ids, received, states := make([]uuid.UUID, n), make([]time.Time, n), make([]string, n)
+	duplicates, facts, problems := make([]*uuid.UUID, n), make([]int32, n), make([]*string, n)
+	for i := range out {
+		p := &out[i]
+		ids[i], received[i], states[i] = p.post.ID, p.post.ReceivedAt, p.state
+		duplicates[i], facts[i] = p.of, int32(len(p.facts))
+		if p.err != nil {
+			problems[i] = optional(cleanText(p.err.Error(), maxPostError))
+		}
+	}
+	_, err := tx.Exec(ctx, inboxMarkSQL, pgx.StrictNamedArgs{
+		"now": d.DB.Now(), "ids": ids, "received": received, "states": states, "duplicates": duplicates, "facts": facts, "errors": problems,
+	})
+	if err != nil {
+		return fmt.Errorf("marking posts: %w", err)
+	}
+	return nil
+}
+
+const inboxFailSQL = `
+update ops.inbox
+set attempts = attempts + 1, error = @error,
+  state = case when attempts + 1 >= @tries then 'quarantined' else state end,
+  settled_at = case when attempts + 1 >= @tries then @now::timestamptz end
+where id = @id and state = 'new'
+returning org_id, source, body, state`
+
+// fail counts a try of a post that Postgres refused.
+func (d *InboxDrain) fail(ctx context.Context, id uuid.UUID, problem error) error {
+	return d.DB.InTx(ctx, func(tx pgx.Tx) error {
+		p := Post{ID: id}
+		err := tx.QueryRow(ctx, inboxFailSQL, pgx.StrictNamedArgs{
+			"id": id, "now": d.DB.Now(), "tries": inboxTries, "error": cleanText(problem.Error(), maxPostError),
+		}).Scan(&p.Org, &p.Source, &p.Body, &p.State)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && p.State == PostNew {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("counting a failed try of post %s: %w", id, err)
+		}
+		return d.DB.Quarantine(ctx, tx, quarantineOf(&p, problem))
+	})
+}
+
+const inboxReplaySQL = `
+update ops.inbox
+set state = 'new', duplicate_of = null, error = null, attempts = 0, settled_at = null
+where id = @id`
+
+// ReplayPost hands a post to the drain again, whatever became of it before.
+func (db *DB) ReplayPost(ctx context.Context, tx pgx.Tx, id uuid.UUID) (found bool, err error) {
+	tag, err := tx.Exec(ctx, inboxReplaySQL, pgx.StrictNamedArgs{"id": id})
+	if err != nil {
+		return false, fmt.Errorf("replaying post %s: %w", id, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// LeadDetail is a lead as the HTTP API reads it. Nil means that nobody told; times are UTC.
+type LeadDetail struct {
+	ID               uuid.UUID
+	BusinessName     *string
+	ContactFirstName *string
+	ContactLastName  *string
+	Email            *string
+	// Phone is as given.
+	Phone    *string
+	Industry *string
+	// MonthlyRevenue and RequestedAmount are exact decimal strings.
+	MonthlyRevenue  *string
+	RequestedAmount *string
+	Source          string
+	Priority        string
+	// Tags is a JSON array; CustomFields and ExternalIDs are JSON objects.
+	Tags            json.RawMessage
+	CustomFields    json.RawMessage
+	ExternalIDs     json.RawMessage
+	Stage           LeadStage
+	StageChangedAt  *time.Time
+	LastContactedAt *time.Time
+	IsDoNotCall     bool
+	DNCReason       *string
+	DNCAt           *time.Time
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}
+
+// LeadStage is the stage a lead is in. All but Key are nil when the organisation has no such stage any more.
+type LeadStage struct {
+	ID    *uuid.UUID
+	Key   string
+	Label *string
+	Color *string
+	Slot  *string
+}
+
+// LeadQuery asks for one page of an organisation's leads, newest first.
+type LeadQuery struct {
+	// Search asks for leads in whose business name, contact name or e-mail every word begins a word; empty asks for all.
+	Search string
+	// Offset and Limit count leads; Limit is at least 1.
+	Offset int64
+	Limit  int
+}
+
+// LeadPage is a page and the exact number of leads that the query finds, of one snapshot.
+type LeadPage struct {
+	Leads []LeadDetail
+	Total int64
+}
+
+// The page hangs on the total, so that both are of one snapshot and an empty page still tells the total. Only the page's
+// own rows are joined with anything.
+const leadsListSQL = `
+with total as (
+  select count(*) as n
+  from pipeline.leads
+  where org_id = @org_id
+), page as (
+  select *
+  from pipeline.leads
+  where org_id = @org_id
+  order by created_at desc, lead_id desc
+  limit @limit offset @offset
+)
+select total.n,
+  l.lead_id, l.business_name, l.contact_first_name, l.contact_last_name, l.email, l.phone, l.industry,
+  l.monthly_revenue::text, l.requested_amount::text, l.source, l.priority, l.tags::text, l.custom_fields::text,
+  l.external_ids::text, s.stage_id, l.stage_key, s.label, s.color, s.semantic_slot, l.stage_changed_at,
+  l.last_contacted_at, l.is_do_not_call, l.dnc_reason, l.dnc_at, l.created_at, l.updated_at
+from total
+left join page l on true
+left join pipeline.stages s on s.org_id = l.org_id and s.stage_key = l.stage_key
+order by l.created_at desc, l.lead_id desc`
+
+const leadsSearchSQL = `
+with hit as materialized (
+  select lead_id, created_at
+  from pipeline.leads
+  where org_id = @org_id
+    and search @@ to_tsquery('simple', @search)
+), total as (
+  select count(*) as n
+  from hit
+), page as (
+  select lead_id
+  from hit
+  order by created_at desc, lead_id desc
+  limit @limit offset @offset
+)
+select total.n,
+  l.lead_id, l.business_name, l.contact_first_name, l.contact_last_name, l.email, l.phone, l.industry,
+  l.monthly_revenue::text, l.requested_amount::text, l.source, l.priority, l.tags::text, l.custom_fields::text,
+  l.external_ids::text, s.stage_id, l.stage_key, s.label, s.color, s.semantic_slot, l.stage_changed_at,
+  l.last_contacted_at, l.is_do_not_call, l.dnc_reason, l.dnc_at, l.created_at, l.updated_at
+from total
+left join page on true
+left join pipeline.leads l on l.org_id = @org_id and l.lead_id = page.lead_id
+left join pipeline.stages s on s.org_id = l.org_id and s.stage_key = l.stage_key
+order by l.created_at desc, l.lead_id desc`
+
+// Leads returns a page of an organisation's leads, newest first by creation, leads of one instant by id.
+func (db *DB) Leads(ctx context.Context, org uuid.UUID, query LeadQuery) (LeadPage, error) {
+	args := pgx.StrictNamedArgs{"org_id": org, "limit": query.Limit, "offset": query.Offset}
+	statement := leadsListSQL
+	if strings.TrimSpace(query.Search) != "" {
+		statement = leadsSearchSQL
+		args["search"] = prefixQuery(query.Search)
+	}
+	var page LeadPage
+	err := db.onConn(ctx, func(q Queryer) error {
+		rows, err := q.Query(ctx, statement, args)
+		if err != nil {
+			return err
+		}
+		page, err = collectLeads(rows)
+		return err
+	})
+	if err != nil {
+		return LeadPage{}, fmt.Errorf("listing leads: %w", err)
+	}
+	return page, nil
+}
+
+// Ids of merged leads lead on to the lead they became part of, over several steps if need be. A lead that is there under
+// its own id is itself, whatever it once was. Twenty steps end a circle that no reconcile should make.
+const leadByIDSQL = `
+with recursive chain (lead_id, step) as (
+  select @lead_id::uuid, 0
+  union all
+  select m.into_lead_id, c.step + 1
+  from chain c
+  join pipeline.lead_merges m on m.org_id = @org_id and m.lead_id = c.lead_id
+  where c.step < 20
+)
+select 1::bigint,
+  l.lead_id, l.business_name, l.contact_first_name, l.contact_last_name, l.email, l.phone, l.industry,
+  l.monthly_revenue::text, l.requested_amount::text, l.source, l.priority, l.tags::text, l.custom_fields::text,
+  l.external_ids::text, s.stage_id, l.stage_key, s.label, s.color, s.semantic_slot, l.stage_changed_at,
+  l.last_contacted_at, l.is_do_not_call, l.dnc_reason, l.dnc_at, l.created_at, l.updated_at
+from chain c
+join pipeline.leads l on l.org_id = @org_id and l.lead_id = c.lead_id
+left join pipeline.stages s on s.org_id = l.org_id and s.stage_key = l.stage_key
+order by c.step
+limit 1`
+
+// Lead returns one lead of an organisation, by its own id or by one that was merged into it. It returns ErrNotFound for
+// any other id, another organisation's included.
+func (db *DB) Lead(ctx context.Context, org, id uuid.UUID) (LeadDetail, error) {
+	var page LeadPage
+	err := db.onConn(ctx, func(q Queryer) error {
+		rows, err := q.Query(ctx, leadByIDSQL, pgx.StrictNamedArgs{"org_id": org, "lead_id": id})
+		if err != nil {
+			return err
+		}
+		page, err = collectLeads(rows)
+		return err
+	})
+	switch {
+	case err != nil:
+		return LeadDetail{}, fmt.Errorf("reading lead %s: %w", id, err)
+	case len(page.Leads) == 0:
+		return LeadDetail{}, fmt.Errorf("lead %s: %w", id, ErrNotFound)
+	}
+	return page.Leads[0], nil
+}
+
+// leadDetailRow receives a row in which every lead column may be null, where a page is empty.
+type leadDetailRow struct {
+	LeadDetail
+	id                              *uuid.UUID
+	source, priority, stageKey      *string
+	tags, customFields, externalIDs *string
+	isDoNotCall                     *bool
+	createdAt, updatedAt            *time.Time
+}
+
+func collectLeads(rows pgx.Rows) (LeadPage, error) {
+	var page LeadPage
+	for rows.Next() {
+		var r leadDetailRow
+		if err := rows.Scan(&page.Total, &r.id, &r.BusinessName, &r.ContactFirstName, &r.ContactLastName, &r.Email,
+			&r.Phone, &r.Industry, &r.MonthlyRevenue, &r.RequestedAmount, &r.source, &r.priority, &r.tags,
+			&r.customFields, &r.externalIDs, &r.Stage.ID, &r.stageKey, &r.Stage.Label, &r.Stage.Color, &r.Stage.Slot,
+			&r.StageChangedAt, &r.LastContactedAt, &r.isDoNotCall, &r.DNCReason, &r.DNCAt, &r.createdAt,
+			&r.updatedAt); err != nil {
+			rows.Close()
+			return LeadPage{}, err
+		}
+		if r.id != nil {
+			page.Leads = append(page.Leads, r.detail())
+		}
+	}
+	return page, rows.Err()
+}
+
+func (r *leadDetailRow) detail() LeadDetail {
+	d := r.LeadDetail
+	d.ID, d.Source, d.Priority, d.Stage.Key, d.IsDoNotCall = *r.id, *r.source, *r.priority, *r.stageKey, *r.isDoNotCall
+	d.Tags, d.CustomFields, d.ExternalIDs = json.RawMessage(*r.tags), json.RawMessage(*r.customFields), json.RawMessage(*r.externalIDs)
+	d.CreatedAt, d.UpdatedAt = r.createdAt.UTC(), r.updatedAt.UTC()
+	return d
+}
+
+// prefixQuery writes a text search query that asks for every word of text as the beginning of a word. Each word stands in
+// quotes, so that none of its characters has a meaning to the query's grammar. A word with punctuation in it, such as half
+// an e-mail address, may also be found by its parts: the parser cuts up a part of an address differently from the whole.
+func prefixQuery(text string) string {
+	var words []string
+	for word := range strings.FieldsSeq(cleanText(text, maxSearch)) {
+		alternatives := prefixOperand(word)
+		parts := strings.FieldsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+		for i, part := range parts {
+			parts[i] = prefixOperand(part)
+		}
+		if len(parts) > 1 {
+			alternatives = "(" + alternatives + " | (" + strings.Join(parts, " & ") + "))"
+		}
+		words = append(words, alternatives)
+	}
+	return strings.Join(words, " & ")
+}
+
+func prefixOperand(word string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(word) + "':*"
+}
+
+// maxSearch bounds a search text, in bytes.
+const maxSearch = 1024

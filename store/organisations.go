@@ -1,0 +1,278 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Organisation is a brokerage whose data lies in this database.
+type Organisation struct {
+	ID        uuid.UUID
+	Name      string
+	IsDefault bool
+	// HasReceiverToken tells whether a receiver token was made; the token itself is not kept.
+	HasReceiverToken bool
+	CreatedAt        time.Time
+}
+
+// defaultOrganisation is the name of the organisation that the environment's vendor accounts belong to.
+const defaultOrganisation = "default"
+
+// defaultStages are the stages of a new organisation (interface.md section 5).
+var defaultStages = []struct{ key, label, color, slot string }{
+	{"new_lead", "New lead", "#64748b", "new"},
+	{"attempting", "Attempting", "#0ea5e9", "working"},
+	{"contacted", "Contacted", "#6366f1", "contacted"},
+	{"qualified", "Qualified", "#8b5cf6", "qualified"},
+	{"application", "Application", "#f59e0b", "application"},
+	{"won", "Won", "#16a34a", "won"},
+	{"lost", "Lost", "#dc2626", "lost"},
+}
+
+// EnsureDefault returns the default organisation, making it with its stages when there is none. Any number of daemons may
+// call it at once.
+func (db *DB) EnsureDefault(ctx context.Context) (Organisation, error) {
+	var org Organisation
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		org, err = ensureDefault(ctx, tx, db.Now())
+		return err
+	})
+	if err != nil {
+		return Organisation{}, fmt.Errorf("ensuring the default organisation: %w", err)
+	}
+	return org, nil
+}
+
+const organisationDefaultEnsureSQL = `
+insert into ops.organisations (org_id, name, is_default, created_at)
+values (@org_id, @name, true, @created_at)
+on conflict do nothing`
+
+const organisationDefaultSQL = `
+select org_id, name, is_default, receiver_token_hash is not null as has_receiver_token, created_at
+from ops.organisations
+where is_default`
+
+func ensureDefault(ctx context.Context, tx pgx.Tx, now time.Time) (Organisation, error) {
+	org, err := collectOrganisation(tx.Query(ctx, organisationDefaultSQL))
+	if err == nil || !errors.Is(err, ErrNotFound) {
+		return org, err
+	}
+	_, err = tx.Exec(ctx, organisationDefaultEnsureSQL, pgx.StrictNamedArgs{
+		"org_id": uuid.New(), "name": defaultOrganisation, "created_at": now,
+	})
+	if err != nil {
+		return Organisation{}, fmt.Errorf("inserting: %w", err)
+	}
+	// Another daemon may have been first: what counts is the row that is there now.
+	if org, err = collectOrganisation(tx.Query(ctx, organisationDefaultSQL)); err != nil {
+		return Organisation{}, err
+	}
+	return org, insertStages(ctx, tx, org.ID)
+}
+
+const stagesInsertSQL = `
+insert into pipeline.stages (org_id, stage_id, stage_key, label, color, semantic_slot, position)
+select @org_id, s.stage_id, s.stage_key, s.label, s.color, s.semantic_slot, s.position
+from unnest(@stage_ids::uuid[], @stage_keys::text[], @labels::text[], @colors::text[], @slots::text[])
+  with ordinality as s (stage_id, stage_key, label, color, semantic_slot, position)
+on conflict (org_id, stage_key) do nothing`
+
+func insertStages(ctx context.Context, tx pgx.Tx, org uuid.UUID) error {
+	var ids, keys, labels, colors, slots []string
+	for _, s := range defaultStages {
+		ids = append(ids, uuid.NewString())
+		keys = append(keys, s.key)
+		labels = append(labels, s.label)
+		colors = append(colors, s.color)
+		slots = append(slots, s.slot)
+	}
+	_, err := tx.Exec(ctx, stagesInsertSQL, pgx.StrictNamedArgs{
+		"org_id": org, "stage_ids": ids, "stage_keys": keys, "labels": labels, "colors": colors, "slots": slots,
+	})
+	if err != nil {
+		return fmt.Errorf("inserting default stages: %w", err)
+	}
+	return nil
+}
+
+const organisationInsertSQL = `
+insert into ops.organisations (org_id, name, created_at)
+values (@org_id, @name, @created_at)`
+
+// CreateOrganisation makes an organisation with the default stages. It returns ErrExists when the name is taken; the name
+// default always is.
+func (db *DB) CreateOrganisation(ctx context.Context, name string) (Organisation, error) {
+	org := Organisation{ID: uuid.New(), Name: strings.TrimSpace(name), CreatedAt: db.Now()}
+	if org.Name == "" {
+		return Organisation{}, errors.New("creating an organisation: its name is empty")
+	}
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		if _, err := ensureDefault(ctx, tx, org.CreatedAt); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, organisationInsertSQL, pgx.StrictNamedArgs{
+			"org_id": org.ID, "name": org.Name, "created_at": org.CreatedAt,
+		})
+		if isUniqueViolation(err) {
+			return ErrExists
+		}
+		if err != nil {
+			return err
+		}
+		return insertStages(ctx, tx, org.ID)
+	})
+	if err != nil {
+		return Organisation{}, fmt.Errorf("creating an organisation: %w", err)
+	}
+	return org, nil
+}
+
+const organisationsListSQL = `
+select org_id, name, is_default, receiver_token_hash is not null as has_receiver_token, created_at
+from ops.organisations
+order by is_default desc, name`
+
+// Organisations lists every organisation, the default one first, then by name.
+func (db *DB) Organisations(ctx context.Context) ([]Organisation, error) {
+	var orgs []Organisation
+	err := db.onConn(ctx, func(q Queryer) error {
+		rows, err := q.Query(ctx, organisationsListSQL)
+		if err != nil {
+			return err
+		}
+		orgs, err = pgx.CollectRows(rows, scanOrganisation)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing organisations: %w", err)
+	}
+	return orgs, nil
+}
+
+// receiverTokenBytes makes tokens of 256 bit.
+const receiverTokenBytes = 32
+
+const organisationReceiverSQL = `
+update ops.organisations
+set receiver_token_hash = @hash
+where org_id = @org_id
+  and (receiver_token_hash is null or @rotate)`
+
+const organisationExistsSQL = `
+select exists (select from ops.organisations where org_id = @org_id)`
+
+// MakeReceiverToken makes the one token that opens an organisation's receivers and returns its text, of which only the
+// SHA-256 is kept. Where there is one already it returns ErrExists, unless rotate asks to replace it: the old token stops
+// working at once. An unknown organisation is ErrNotFound.
+func (db *DB) MakeReceiverToken(ctx context.Context, org uuid.UUID, rotate bool) (string, error) {
+	token := randomText(receiverTokenBytes)
+	hash := HashReceiverToken(token)
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, organisationReceiverSQL, pgx.StrictNamedArgs{"org_id": org, "hash": hash[:], "rotate": rotate})
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 1 {
+			return nil
+		}
+		var exists bool
+		if err := tx.QueryRow(ctx, organisationExistsSQL, pgx.StrictNamedArgs{"org_id": org}).Scan(&exists); err != nil {
+			return err
+		}
+		if exists {
+			return ErrExists
+		}
+		return ErrNotFound
+	})
+	if err != nil {
+		return "", fmt.Errorf("making the receiver token of organisation %s: %w", org, err)
+	}
+	return token, nil
+}
+
+// HashReceiverToken returns the form in which a receiver token is kept and compared.
+func HashReceiverToken(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) }
+
+const receiverTokensSQL = `
+select receiver_token_hash, org_id
+from ops.organisations
+where receiver_token_hash is not null`
+
+// ReceiverTokens returns the organisation of every receiver token, by the token's hash.
+func (db *DB) ReceiverTokens(ctx context.Context) (map[[sha256.Size]byte]uuid.UUID, error) {
+	tokens := map[[sha256.Size]byte]uuid.UUID{}
+	err := db.onConn(ctx, func(q Queryer) error {
+		rows, err := q.Query(ctx, receiverTokensSQL)
+		if err != nil {
+			return err
+		}
+		var (
+			hash []byte
+			org  uuid.UUID
+		)
+		_, err = pgx.ForEachRow(rows, []any{&hash, &org}, func() error {
+			if len(hash) == sha256.Size {
+				tokens[[sha256.Size]byte(hash)] = org
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading receiver tokens: %w", err)
+	}
+	return tokens, nil
+}
+
+func collectOrganisation(rows pgx.Rows, err error) (Organisation, error) {
+	if err != nil {
+		return Organisation{}, err
+	}
+	org, err := pgx.CollectExactlyOneRow(rows, scanOrganisation)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Organisation{}, ErrNotFound
+	}
+	return org, err
+}
+
+func scanOrganisation(row pgx.CollectableRow) (Organisation, error) {
+	var o Organisation
+	err := row.Scan(&o.ID, &o.Name, &o.IsDefault, &o.HasReceiverToken, &o.CreatedAt)
+	o.CreatedAt = o.CreatedAt.UTC()
+	return o, err
+}
+
+func isUniqueViolation(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "23505"
+}
+
+func isForeignKeyViolation(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "23503"
+}
+
+// tokenAlphabet is safe in a URL path and in a header, and is read aloud without upper case.
+const tokenAlphabet = "abcdefghijklmnopqrstuvwxyz234567"
+
+// randomText returns text with as many random bits as n bytes hold: 8/5 characters a byte, five bits each.
+func randomText(n int) string {
+	// The length is rounded up to whole characters.
+	raw := make([]byte, (n*8+4)/5)
+	_, _ = rand.Read(raw) // never fails
+	for i, b := range raw {
+		raw[i] = tokenAlphabet[b&31]
+	}
+	return string(raw)
+}

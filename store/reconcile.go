@@ -1,0 +1,260 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// Reconciler folds new records into the pipeline. Its fields are set once, before use.
+type Reconciler struct {
+	DB *DB
+	// Facts turns a record into facts; an error puts the record into quarantine, where its facts say nothing.
+	Facts func(*pipeline.Record) (pipeline.Facts, error)
+	// Rules are the organisation's settings for the fold.
+	Rules pipeline.Rules
+	// MaxAge is how old a lead may be to be pushed by itself (law 7), counted from its earliest source time.
+	MaxAge time.Duration
+	// Blockers are the destinations that must hear of an opt-out.
+	Blockers []string
+	// Wake is called in the transaction with the destinations that got deliveries; it may be nil.
+	Wake func(ctx context.Context, tx pgx.Tx, destinations []string) error
+	// Observe is told of every batch; it may be nil.
+	Observe func(records, leads, calls int, took time.Duration)
+}
+
+// reconcileBatch is how many records one transaction folds: enough to spread the cost of its queries, few enough that a
+// write through the API, which folds too, waits a fraction of a second.
+const reconcileBatch = 500
+
+const reconcileOrgSQL = `
+select org_id
+from ops.reconcile_queue
+where not org_id = any(@busy)
+limit 1`
+
+// Drain folds until nothing is left to fold that another daemon is not at work on. It returns how many records it folded.
+func (r *Reconciler) Drain(ctx context.Context) (int, error) {
+	total := 0
+	busy := []uuid.UUID{}
+	for {
+		var org uuid.UUID
+		err := r.DB.Pool.QueryRow(ctx, reconcileOrgSQL, pgx.StrictNamedArgs{"busy": busy}).Scan(&org)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return total, nil
+		}
+		if err != nil {
+			return total, fmt.Errorf("looking for records to fold: %w", err)
+		}
+		n, err := r.batch(ctx, org)
+		if err != nil {
+			return total, fmt.Errorf("folding records of organisation %s: %w", org, err)
+		}
+		if n == 0 {
+			busy = append(busy, org)
+		}
+		total += n
+	}
+}
+
+// The lock makes one batch of an organisation at a time. Locking each key of a component instead would let two batches
+// run side by side, at thousands of locks a batch; one organisation's records fold faster than they come either way.
+const reconcileLockSQL = `select pg_try_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || @org::text, 0))`
+
+const reconcileClaimSQL = `
+with claimed as (
+  select queue_id
+  from ops.reconcile_queue
+  where org_id = @org
+  order by queue_id
+  limit @most
+  for update skip locked
+)
+delete from ops.reconcile_queue q
+using claimed c
+where q.queue_id = c.queue_id
+returning q.record_id`
+
+// batch folds one batch in one transaction; it returns 0 when another daemon is folding this organisation.
+func (r *Reconciler) batch(ctx context.Context, org uuid.UUID) (int, error) {
+	started := r.DB.Now()
+	var seeds []int64
+	var out *folded
+	err := r.DB.InTx(ctx, func(tx pgx.Tx) error {
+		var got bool
+		if err := tx.QueryRow(ctx, reconcileLockSQL, pgx.StrictNamedArgs{"org": org}).Scan(&got); err != nil {
+			return fmt.Errorf("taking the reconcile lock: %w", err)
+		}
+		if !got {
+			return nil
+		}
+		rows, err := tx.Query(ctx, reconcileClaimSQL, pgx.StrictNamedArgs{"org": org, "most": reconcileBatch})
+		if err != nil {
+			return fmt.Errorf("claiming records: %w", err)
+		}
+		seeds, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil || len(seeds) == 0 {
+			return err
+		}
+		out, err = r.fold(ctx, tx, org, seeds)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if out != nil && r.Observe != nil {
+		r.Observe(len(seeds), len(out.result.Leads), len(out.result.Calls), r.DB.Now().Sub(started))
+	}
+	return len(seeds), nil
+}
+
+// FoldNow folds the given records in the caller's transaction, for a write whose answer shows its result.
+func (r *Reconciler) FoldNow(ctx context.Context, tx pgx.Tx, org uuid.UUID, records []int64) error {
+	const lockSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || @org::text, 0))`
+	if _, err := tx.Exec(ctx, lockSQL, pgx.StrictNamedArgs{"org": org}); err != nil {
+		return fmt.Errorf("taking the reconcile lock: %w", err)
+	}
+	_, err := r.fold(ctx, tx, org, records)
+	return err
+}
+
+// folded is what one batch works on.
+type folded struct {
+	org    uuid.UUID
+	now    time.Time
+	seeds  map[int64]bool
+	told   map[int64]pipeline.Told
+	region *closure
+	result pipeline.Result
+	ids    pipeline.Assignment
+}
+
+func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64) (*folded, error) {
+	f := &folded{org: org, now: r.DB.Now(), seeds: map[int64]bool{}, told: map[int64]pipeline.Told{}}
+	for _, id := range seeds {
+		f.seeds[id] = true
+	}
+	seeds = slices.Sorted(maps.Keys(f.seeds)) // a record may be queued more than once
+	if err := r.tell(ctx, tx, f, seeds); err != nil {
+		return nil, err
+	}
+	old, err := rekey(ctx, tx, f, seeds)
+	if err != nil {
+		return nil, err
+	}
+	f.region, err = loadClosure(ctx, tx, org, seeds, old, r.Rules.Blocked)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.tell(ctx, tx, f, f.region.untold(f.told)); err != nil {
+		return nil, err
+	}
+	told := make([]pipeline.Told, 0, len(f.told))
+	for _, t := range f.told {
+		told = append(told, t)
+	}
+	rules := r.Rules
+	rules.Blocked = f.region.shared
+	f.result = pipeline.Fold(told, rules)
+
+	if err := f.assign(ctx, tx); err != nil {
+		return nil, err
+	}
+	changed, err := f.writeLeads(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.writeCalls(ctx, tx); err != nil {
+		return nil, err
+	}
+	destinations, err := r.writeDNC(ctx, tx, f)
+	if err != nil {
+		return nil, err
+	}
+	pushed, err := r.push(ctx, tx, f, changed)
+	if err != nil {
+		return nil, err
+	}
+	if destinations = append(destinations, pushed...); len(destinations) > 0 && r.Wake != nil {
+		if err := r.Wake(ctx, tx, destinations); err != nil {
+			return nil, fmt.Errorf("waking deliveries: %w", err)
+		}
+	}
+	return f, nil
+}
+
+const recordsByIDSQL = `
+select record_id, account_id, source, stream, object_id, payload::text, observed_at, first_seen_at, source_time, zone_assumed
+from ops.records
+where record_id = any(@ids)`
+
+// tell reads records and their facts. A record whose facts cannot be read goes to quarantine and says nothing.
+func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	type bad struct {
+		rec *pipeline.Record
+		err error
+	}
+	var failed []bad
+	rows, err := tx.Query(ctx, recordsByIDSQL, pgx.StrictNamedArgs{"ids": ids})
+	if err != nil {
+		return fmt.Errorf("reading records: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var payload string
+		var sourceTime *time.Time
+		rec := pipeline.Record{Org: f.org}
+		if err := rows.Scan(&id, &rec.Account, &rec.Source, &rec.Stream, &rec.ObjectID, &payload, &rec.ObservedAt,
+			&rec.FirstSeenAt, &sourceTime, &rec.ZoneAssumed); err != nil {
+			return fmt.Errorf("reading a record: %w", err)
+		}
+		rec.Payload = []byte(payload)
+		rec.ObservedAt, rec.FirstSeenAt = rec.ObservedAt.UTC(), rec.FirstSeenAt.UTC()
+		if sourceTime != nil {
+			rec.SourceTime = sourceTime.UTC()
+		}
+		facts, err := r.factsOf(&rec)
+		if err != nil {
+			facts = pipeline.Facts{}
+			if f.seeds[id] {
+				failed = append(failed, bad{&rec, err})
+			}
+		}
+		f.told[id] = pipeline.TellOf(&rec, facts)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading records: %w", err)
+	}
+	for _, b := range failed {
+		q := QuarantineItem{
+			Org: f.org, Account: b.rec.Account, Source: b.rec.Source, Stream: b.rec.Stream, ObjectID: b.rec.ObjectID,
+			Reason: ReasonFacts, Error: b.err.Error(), Body: b.rec.Payload,
+		}
+		if err := r.DB.Quarantine(ctx, tx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// factsOf shields the batch from a record that breaks the code that reads it.
+func (r *Reconciler) factsOf(rec *pipeline.Record) (facts pipeline.Facts, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reading the facts of a %s record panicked: %T", rec.Source, p)
+		}
+	}()
+	return r.Facts(rec)
+}

@@ -1,0 +1,258 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// callRow is a row of pipeline.calls as JSON; keys are columns.
+type callRow struct {
+	OrgID            uuid.UUID  `json:"org_id"`
+	Source           string     `json:"source"`
+	Account          string     `json:"account_id"`
+	ExternalID       string     `json:"external_call_id"`
+	LeadID           *uuid.UUID `json:"lead_id"`
+	AgentExternalID  *string    `json:"agent_external_id"`
+	AgentName        *string    `json:"agent_name"`
+	AgentEmail       *string    `json:"agent_email"`
+	Direction        *string    `json:"direction"`
+	CampaignName     *string    `json:"campaign_name"`
+	FromNumber       *string    `json:"from_number"`
+	ToNumber         *string    `json:"to_number"`
+	StartedAt        *time.Time `json:"started_at"`
+	AnsweredAt       *time.Time `json:"answered_at"`
+	EndedAt          *time.Time `json:"ended_at"`
+	TalkSeconds      *int       `json:"talk_s"`
+	Disposition      *string    `json:"disposition"`
+	DispositionRaw   *string    `json:"disposition_raw"`
+	DispositionName  *string    `json:"disposition_name"`
+	Contacted        bool       `json:"contacted"`
+	RecordingURL     *string    `json:"recording_url"`
+	RecordingDeleted *bool      `json:"recording_deleted"`
+	Notes            *string    `json:"notes"`
+	ParentExternalID *string    `json:"parent_external_id"`
+	RootExternalID   *string    `json:"root_external_id"`
+	LeadRule         *string    `json:"lead_rule"`
+	Provenance       []string   `json:"provenance"`
+	ContentHash      string     `json:"content_hash"`
+	OccurredAt       time.Time  `json:"occurred_at"`
+	UpdatedAt        time.Time  `json:"updated_at"`
+}
+
+// eventRow is a row of pipeline.call_events as JSON.
+type eventRow struct {
+	OrgID       uuid.UUID  `json:"org_id"`
+	Source      string     `json:"source"`
+	Account     string     `json:"account_id"`
+	ExternalID  string     `json:"external_call_id"`
+	Type        string     `json:"event_type"`
+	OccurredAt  time.Time  `json:"occurred_at"`
+	Disposition string     `json:"disposition"`
+	LeadID      *uuid.UUID `json:"lead_id"`
+	ToldBy      string     `json:"told_by"`
+}
+
+func (f *folded) callRow(c *pipeline.Call) callRow {
+	row := callRow{
+		OrgID: f.org, Source: string(c.Key.Dialler), Account: c.Key.Account, ExternalID: c.Key.ExternalID,
+		AgentExternalID: optional(c.Agent.ID), AgentName: optional(c.Agent.Name), AgentEmail: optional(c.Agent.Email),
+		Direction: optional(string(c.Direction)), CampaignName: optional(c.Campaign), FromNumber: optional(c.FromNumber),
+		ToNumber: optional(c.ToNumber), StartedAt: optionalTime(c.StartedAt), AnsweredAt: optionalTime(c.AnsweredAt),
+		EndedAt: optionalTime(c.EndedAt), TalkSeconds: c.TalkSeconds, Disposition: optional(c.Disposition),
+		DispositionRaw: optional(c.DispositionRaw), DispositionName: optional(c.DispositionName), Contacted: c.Contacted,
+		RecordingURL: optional(c.RecordingURL), RecordingDeleted: c.RecordingDeleted, Notes: optional(c.Notes),
+		ParentExternalID: optional(c.ParentExternalID), RootExternalID: optional(c.RootExternalID),
+		LeadRule: optional(c.LeadRule), Provenance: c.Provenance, OccurredAt: c.OccurredAt, UpdatedAt: f.now,
+	}
+	if c.Lead >= 0 {
+		row.LeadID = &f.ids.IDs[c.Lead]
+	}
+	// The lead's id is part of the row but not of the folded call, so it is hashed beside it.
+	row.ContentHash = contentHash(struct {
+		Call *pipeline.Call
+		Lead *uuid.UUID
+	}{c, row.LeadID})
+	return row
+}
+
+const callHashesSQL = `
+select k.n::integer, c.content_hash
+from unnest(@sources::text[], @accounts::text[], @ids::text[]) with ordinality as k (source, account_id, external_call_id, n)
+join pipeline.calls c
+  on c.org_id = @org and c.source = k.source and c.account_id = k.account_id and c.external_call_id = k.external_call_id`
+
+const callsUpsertSQL = `
+insert into pipeline.calls (
+  org_id, source, account_id, external_call_id, lead_id, agent_external_id, agent_name, agent_email, direction,
+  campaign_name, from_number, to_number, started_at, answered_at, ended_at, talk_s, disposition, disposition_raw,
+  disposition_name, contacted, recording_url, recording_deleted, notes, parent_external_id, root_external_id, lead_rule,
+  provenance, content_hash, occurred_at, updated_at)
+select
+  org_id, source, account_id, external_call_id, lead_id, agent_external_id, agent_name, agent_email, direction,
+  campaign_name, from_number, to_number, started_at, answered_at, ended_at, talk_s, disposition, disposition_raw,
+  disposition_name, contacted, recording_url, recording_deleted, notes, parent_external_id, root_external_id, lead_rule,
+  provenance, content_hash, occurred_at, updated_at
+from jsonb_populate_recordset(null::pipeline.calls, @rows::jsonb)
+on conflict (org_id, source, account_id, external_call_id) do update
+set lead_id = excluded.lead_id, agent_external_id = excluded.agent_external_id, agent_name = excluded.agent_name,
+  agent_email = excluded.agent_email, direction = excluded.direction, campaign_name = excluded.campaign_name,
+  from_number = excluded.from_number, to_number = excluded.to_number, started_at = excluded.started_at,
+  answered_at = excluded.answered_at, ended_at = excluded.ended_at, talk_s = excluded.talk_s,
+  disposition = excluded.disposition, disposition_raw = excluded.disposition_raw, disposition_name = excluded.disposition_name,
+  contacted = excluded.contacted, recording_url = excluded.recording_url, recording_deleted = excluded.recording_deleted,
+  notes = excluded.notes, parent_external_id = excluded.parent_external_id, root_external_id = excluded.root_external_id,
+  lead_rule = excluded.lead_rule, provenance = excluded.provenance, content_hash = excluded.content_hash,
+  occurred_at = excluded.occurred_at, updated_at = excluded.updated_at`
+
+const eventsDeleteSQL = `
+delete from pipeline.call_events e
+using unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, account_id, external_call_id)
+where e.org_id = @org and e.source = k.source and e.account_id = k.account_id and e.external_call_id = k.external_call_id`
+
+const eventsInsertSQL = `
+insert into pipeline.call_events (org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by)
+select org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by
+from jsonb_populate_recordset(null::pipeline.call_events, @rows::jsonb)
+on conflict do nothing`
+
+// callNames are the keys of calls as parallel arrays.
+type callNames struct{ sources, accounts, ids []string }
+
+func (n *callNames) add(k pipeline.CallKey) {
+	n.sources, n.accounts, n.ids = append(n.sources, string(k.Dialler)), append(n.accounts, k.Account), append(n.ids, k.ExternalID)
+}
+
+func (n *callNames) args(f *folded) pgx.StrictNamedArgs {
+	return pgx.StrictNamedArgs{"org": f.org, "sources": n.sources, "accounts": n.accounts, "ids": n.ids}
+}
+
+const callsDeleteSQL = `
+delete from pipeline.calls c
+using unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, account_id, external_call_id)
+where c.org_id = @org and c.source = k.source and c.account_id = k.account_id and c.external_call_id = k.external_call_id`
+
+// dropCalls removes calls that no record tells of any more, because the record that did says otherwise now.
+func (f *folded) dropCalls(ctx context.Context, tx pgx.Tx) error {
+	told := map[pipeline.CallKey]bool{}
+	for i := range f.result.Calls {
+		told[f.result.Calls[i].Key] = true
+	}
+	var untold callNames
+	for k := range f.region.keys {
+		if call, ok := k.call(); ok && !told[call] {
+			untold.add(call)
+		}
+	}
+	if len(untold.ids) == 0 {
+		return nil
+	}
+	for _, sql := range []string{eventsDeleteSQL, callsDeleteSQL} {
+		if _, err := tx.Exec(ctx, sql, untold.args(f)); err != nil {
+			return fmt.Errorf("removing calls that nobody tells of any more: %w", err)
+		}
+	}
+	return nil
+}
+
+// writeCalls writes the calls that changed, with their events and agents.
+func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
+	if err := f.dropCalls(ctx, tx); err != nil || len(f.result.Calls) == 0 {
+		return err
+	}
+	var all callNames
+	for i := range f.result.Calls {
+		all.add(f.result.Calls[i].Key)
+	}
+	stored, err := hashes[int](ctx, tx, callHashesSQL, all.args(f))
+	if err != nil {
+		return fmt.Errorf("reading calls: %w", err)
+	}
+	var changed callNames
+	var rows []callRow
+	var events []eventRow
+	for i := range f.result.Calls {
+		c := &f.result.Calls[i]
+		row := f.callRow(c)
+		if stored[i+1] == row.ContentHash {
+			continue
+		}
+		changed.add(c.Key)
+		rows = append(rows, row)
+		for _, e := range c.Events {
+			events = append(events, eventRow{
+				OrgID: f.org, Source: row.Source, Account: row.Account, ExternalID: row.ExternalID, Type: string(e.Type),
+				OccurredAt: e.OccurredAt, Disposition: e.Disposition, LeadID: row.LeadID, ToldBy: e.ToldBy,
+			})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := upsertRows(ctx, tx, callsUpsertSQL, rows); err != nil {
+		return fmt.Errorf("writing calls: %w", err)
+	}
+	if _, err := tx.Exec(ctx, eventsDeleteSQL, changed.args(f)); err != nil {
+		return fmt.Errorf("replacing call events: %w", err)
+	}
+	if err := upsertRows(ctx, tx, eventsInsertSQL, events); err != nil {
+		return fmt.Errorf("writing call events: %w", err)
+	}
+	return f.writeAgents(ctx, tx, rows)
+}
+
+// An agent's name and e-mail are those of the latest call that tells them, so that they too follow from the records alone.
+const agentsUpsertSQL = `
+insert into pipeline.agents as a (org_id, agent_id, source, account_id, external_id, name, email, updated_at)
+select @org, g.agent_id, g.source, g.account_id, g.external_id, n.agent_name, m.agent_email, @now
+from unnest(@agents::uuid[], @sources::text[], @accounts::text[], @ids::text[]) as g (agent_id, source, account_id, external_id)
+left join lateral (
+  select c.agent_name
+  from pipeline.calls c
+  where c.org_id = @org and c.source = g.source and c.account_id = g.account_id and c.agent_external_id = g.external_id
+    and c.agent_name is not null
+  order by c.occurred_at desc, c.external_call_id desc
+  limit 1
+) n on true
+left join lateral (
+  select c.agent_email
+  from pipeline.calls c
+  where c.org_id = @org and c.source = g.source and c.account_id = g.account_id and c.agent_external_id = g.external_id
+    and c.agent_email is not null
+  order by c.occurred_at desc, c.external_call_id desc
+  limit 1
+) m on true
+on conflict (org_id, source, account_id, external_id) do update
+set name = excluded.name, email = excluded.email, updated_at = excluded.updated_at
+where a.name is distinct from excluded.name or a.email is distinct from excluded.email`
+
+func (f *folded) writeAgents(ctx context.Context, tx pgx.Tx, rows []callRow) error {
+	seen := map[pipeline.CallKey]bool{}
+	var names callNames
+	var ids []uuid.UUID
+	for i := range rows {
+		if rows[i].AgentExternalID == nil {
+			continue
+		}
+		k := pipeline.CallKey{Dialler: pipeline.Source(rows[i].Source), Account: rows[i].Account, ExternalID: *rows[i].AgentExternalID}
+		if !seen[k] {
+			seen[k] = true
+			names.add(k)
+			ids = append(ids, newID())
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	args := names.args(f)
+	args["agents"], args["now"] = ids, f.now
+	if _, err := tx.Exec(ctx, agentsUpsertSQL, args); err != nil {
+		return fmt.Errorf("writing agents: %w", err)
+	}
+	return nil
+}

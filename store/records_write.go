@@ -1,0 +1,291 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// copyAtLeast is how many new rows are worth a COPY, with the savepoint and the two round trips that it takes beside it.
+const copyAtLeast = 20
+
+// insert writes objects that the probe did not find. It returns those that somebody else has stored meanwhile.
+func (l *landing) insert(ctx context.Context, obs []*observation) ([]*observation, error) {
+	if len(obs) == 0 {
+		return nil, nil
+	}
+	if len(obs) >= copyAtLeast {
+		err := pgx.BeginFunc(ctx, l.tx, func(sp pgx.Tx) error { return l.copyNew(ctx, sp, obs) })
+		if err == nil {
+			l.out.New += len(obs)
+			for _, o := range obs {
+				l.out.Records = append(l.out.Records, o.recordID)
+			}
+			return nil, nil
+		}
+		if !isUniqueViolation(err) {
+			return nil, fmt.Errorf("copying new records: %w", err)
+		}
+	}
+	return l.insertMissing(ctx, obs)
+}
+
+const recordIDsSQL = `
+with taken as materialized (
+  select nextval(pg_get_serial_sequence('ops.records', 'record_id')) as record_id
+  from generate_series(1, @count::integer)
+), queued as (
+  insert into ops.reconcile_queue (org_id, record_id, queued_at)
+  select @org, record_id, @now
+  from taken
+)
+select record_id
+from taken`
+
+// copyNew copies records and their typed rows straight in. Their ids are taken first and queued at once, in one statement.
+func (l *landing) copyNew(ctx context.Context, tx pgx.Tx, obs []*observation) error {
+	rows, err := tx.Query(ctx, recordIDsSQL, pgx.StrictNamedArgs{"count": len(obs), "org": l.t.Org, "now": l.now})
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for i, o := range obs {
+		o.recordID = ids[i]
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"ops", "records"},
+		[]string{
+			"record_id", "org_id", "account_id", "source", "stream", "object_id", "payload", "raw", "content_hash",
+			"observed_at", "first_seen_at", "source_time", "zone_assumed", "changed_at",
+		},
+		pgx.CopyFromSlice(len(obs), func(i int) ([]any, error) {
+			o := obs[i]
+			return []any{
+				o.recordID, l.t.Org, l.t.Account, string(l.t.Source), l.t.Stream, o.ObjectID, o.Payload, o.Raw, o.hash[:],
+				o.observedAt, o.firstSeen, timeOrNull(o.SourceTime), o.ZoneAssumed, l.now,
+			}, nil
+		}))
+	if err != nil {
+		return err
+	}
+	return l.copyTyped(ctx, tx, obs)
+}
+
+const recordsInsertSQL = `
+with written as (
+  insert into ops.records (org_id, account_id, source, stream, object_id, payload, raw, content_hash,
+    observed_at, first_seen_at, source_time, zone_assumed, changed_at)
+  select @org, @account, @source, @stream, g.object_id, g.payload::jsonb, g.raw, g.hash,
+    g.observed_at, g.first_seen, g.source_time, g.zone_assumed, @now
+  from unnest(@object_ids::text[], @payloads::text[], @raws::bytea[], @hashes::bytea[], @observed::timestamptz[],
+    @first_seen::timestamptz[], @source_times::timestamptz[], @zones::boolean[]) with ordinality
+    as g (object_id, payload, raw, hash, observed_at, first_seen, source_time, zone_assumed, ord)
+  order by g.ord
+  on conflict do nothing
+  returning record_id, object_id
+), queued as (
+  insert into ops.reconcile_queue (org_id, record_id, queued_at)
+  select @org, record_id, @now
+  from written
+)
+select record_id, object_id
+from written`
+
+// insertMissing writes new objects by one statement, for a few rows or when the COPY met somebody else's.
+func (l *landing) insertMissing(ctx context.Context, obs []*observation) ([]*observation, error) {
+	args := l.args(columnsOf(obs))
+	args["now"] = l.now
+	args["object_ids"] = objectIDs(obs)
+	rows, err := l.tx.Query(ctx, recordsInsertSQL, planned, args)
+	if err != nil {
+		return nil, fmt.Errorf("inserting records: %w", err)
+	}
+	ids := map[string]int64{}
+	var id int64
+	var object string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &object}, func() error { ids[object] = id; return nil }); err != nil {
+		return nil, fmt.Errorf("inserting records: %w", err)
+	}
+	var written, lost []*observation
+	for _, o := range obs {
+		if id, ok := ids[o.ObjectID]; ok {
+			o.recordID = id
+			written = append(written, o)
+			l.out.Records = append(l.out.Records, id)
+		} else {
+			lost = append(lost, o)
+		}
+	}
+	l.out.New += len(written)
+	return lost, l.upsertTyped(ctx, written)
+}
+
+// columnsOf turns observations into arrays for unnest. Payloads go as text: an array of jsonb would be read twice.
+func columnsOf(obs []*observation) pgx.StrictNamedArgs {
+	n := len(obs)
+	payloads, raws, hashes := make([]string, n), make([][]byte, n), make([][]byte, n)
+	observed, firstSeen, sourceTimes := make([]time.Time, n), make([]time.Time, n), make([]*time.Time, n)
+	zones := make([]bool, n)
+	for i, o := range obs {
+		payloads[i], raws[i], hashes[i] = string(o.Payload), o.Raw, o.hash[:]
+		observed[i], firstSeen[i], sourceTimes[i] = o.observedAt, o.firstSeen, timeOrNull(o.SourceTime)
+		zones[i] = o.ZoneAssumed
+	}
+	return pgx.StrictNamedArgs{
+		"payloads": payloads, "raws": raws, "hashes": hashes,
+		"observed": observed, "first_seen": firstSeen, "source_times": sourceTimes, "zones": zones,
+	}
+}
+
+// errVanished means that a record was there and then was not, as after an erasure. The whole transaction is to be repeated.
+var errVanished = errors.New("a record was removed meanwhile")
+
+// update locks the rows of objects that are stored, decides anew, and writes what the decision says.
+func (l *landing) update(ctx context.Context, obs []*observation) error {
+	if len(obs) == 0 {
+		return nil
+	}
+	sortObservations(obs)
+	stored, err := l.read(ctx, recordsLockSQL, obs)
+	if err != nil {
+		return fmt.Errorf("locking records: %w", err)
+	}
+	var touched, replaced []*observation
+	for i, o := range obs {
+		s := stored[i]
+		if s == nil {
+			return errVanished
+		}
+		o.recordID = s.id
+		switch l.verdict(o, s) {
+		case replace:
+			replaced = append(replaced, o)
+			continue
+		case touch:
+			touched = append(touched, o)
+		case keep:
+		}
+		l.count(o, s)
+	}
+	same, err := l.replaceAll(ctx, replaced)
+	if err != nil {
+		return err
+	}
+	l.out.Unchanged += len(same)
+	return l.touchAll(ctx, append(touched, same...))
+}
+
+const recordsReplaceSQL = `
+with given as (
+  select g.*, g.payload::jsonb as content
+  from unnest(@ids::bigint[], @payloads::text[], @raws::bytea[], @hashes::bytea[], @observed::timestamptz[],
+    @first_seen::timestamptz[], @source_times::timestamptz[], @zones::boolean[])
+    as g (record_id, payload, raw, hash, observed_at, first_seen, source_time, zone_assumed)
+), differing as materialized (
+  select g.*
+  from given g
+  join ops.records r on r.record_id = g.record_id
+  where r.payload <> g.content
+), kept as (
+  insert into ops.record_history (record_id, org_id, account_id, source, stream, object_id, payload, raw, content_hash,
+    observed_at, source_time, zone_assumed, replaced_at)
+  select r.record_id, r.org_id, r.account_id, r.source, r.stream, r.object_id, r.payload, r.raw, r.content_hash,
+    r.observed_at, r.source_time, r.zone_assumed, @now
+  from differing d
+  join ops.records r on r.record_id = d.record_id
+), queued as (
+  insert into ops.reconcile_queue (org_id, record_id, queued_at)
+  select @org, d.record_id, @now
+  from differing d
+)
+update ops.records r
+set payload = d.content,
+    raw = d.raw,
+    content_hash = d.hash,
+    observed_at = d.observed_at,
+    first_seen_at = least(r.first_seen_at, d.first_seen),
+    source_time = d.source_time,
+    zone_assumed = d.zone_assumed,
+    changed_at = @now
+from differing d
+where r.record_id = d.record_id
+returning r.record_id`
+
+// replaceAll writes newer versions over locked rows. It returns the observations whose JSON is as stored, though spelt
+// in other bytes.
+func (l *landing) replaceAll(ctx context.Context, obs []*observation) (same []*observation, err error) {
+	if len(obs) == 0 {
+		return nil, nil
+	}
+	args := columnsOf(obs)
+	args["ids"], args["org"], args["now"] = recordIDs(obs), l.t.Org, l.now
+	rows, err := l.tx.Query(ctx, recordsReplaceSQL, planned, args)
+	if err != nil {
+		return nil, fmt.Errorf("replacing records: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("replacing records: %w", err)
+	}
+	written := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		written[id] = true
+	}
+	changed := make([]*observation, 0, len(ids))
+	for _, o := range obs {
+		if written[o.recordID] {
+			changed = append(changed, o)
+		} else {
+			same = append(same, o)
+		}
+	}
+	l.out.Changed += len(changed)
+	l.out.Records = append(l.out.Records, ids...)
+	return same, l.upsertTyped(ctx, changed)
+}
+
+// The hash moves together with observed_at: the two decide which of two observations of one instant stays.
+const recordsTouchSQL = `
+update ops.records r
+set observed_at = greatest(r.observed_at, g.observed_at),
+    content_hash = case when (g.observed_at, g.hash) > (r.observed_at, r.content_hash) then g.hash else r.content_hash end,
+    first_seen_at = least(r.first_seen_at, g.first_seen)
+from unnest(@ids::bigint[], @hashes::bytea[], @observed::timestamptz[], @first_seen::timestamptz[])
+  as g (record_id, hash, observed_at, first_seen)
+where r.record_id = g.record_id
+  and (g.first_seen < r.first_seen_at or (g.observed_at, g.hash) > (r.observed_at, r.content_hash))`
+
+// touchAll lowers first_seen_at, and with LandOptions.Bump raises observed_at, of rows whose content stays.
+func (l *landing) touchAll(ctx context.Context, obs []*observation) error {
+	if len(obs) == 0 {
+		return nil
+	}
+	n := len(obs)
+	hashes, observed, firstSeen := make([][]byte, n), make([]*time.Time, n), make([]time.Time, n)
+	for i, o := range obs {
+		firstSeen[i] = o.firstSeen
+		if l.o.Bump {
+			hashes[i], observed[i] = o.hash[:], &o.observedAt
+		}
+	}
+	_, err := l.tx.Exec(ctx, recordsTouchSQL, planned, pgx.StrictNamedArgs{
+		"ids": recordIDs(obs), "hashes": hashes, "observed": observed, "first_seen": firstSeen,
+	})
+	if err != nil {
+		return fmt.Errorf("touching records: %w", err)
+	}
+	return nil
+}
+
+func recordIDs(obs []*observation) []int64 {
+	ids := make([]int64, len(obs))
+	for i, o := range obs {
+		ids[i] = o.recordID
+	}
+	return ids
+}

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const seedKeysSQL = `
+select record_id, kind, account_id, value, role, identity
+from ops.record_keys
+where record_id = any(@ids)`
+
+const recordKeysDeleteSQL = `
+delete from ops.record_keys k
+using unnest(@records::bigint[], @kinds::text[], @accounts::text[], @values::text[], @roles::text[], @identities::text[])
+  as d (record_id, kind, account_id, value, role, identity)
+where k.org_id = @org and k.record_id = d.record_id and k.kind = d.kind and k.account_id = d.account_id
+  and k.value = d.value and k.role = d.role and k.identity = d.identity`
+
+const recordKeysInsertSQL = `
+insert into ops.record_keys (org_id, record_id, kind, account_id, value, role, identity)
+select @org, n.record_id, n.kind, n.account_id, n.value, n.role, n.identity
+from unnest(@records::bigint[], @kinds::text[], @accounts::text[], @values::text[], @roles::text[], @identities::text[])
+  as n (record_id, kind, account_id, value, role, identity)
+on conflict do nothing`
+
+// keyRows are rows of ops.record_keys as parallel arrays.
+type keyRows struct {
+	records                                    []int64
+	kinds, accounts, values, roles, identities []string
+}
+
+func (r *keyRows) add(id int64, k recordKey) {
+	r.records = append(r.records, id)
+	r.kinds, r.accounts, r.values = append(r.kinds, k.Kind), append(r.accounts, k.Account), append(r.values, k.Value)
+	r.roles, r.identities = append(r.roles, k.Role), append(r.identities, k.Identity)
+}
+
+func (r *keyRows) exec(ctx context.Context, tx pgx.Tx, f *folded, sql string) error {
+	if len(r.records) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, sql, pgx.StrictNamedArgs{
+		"org": f.org, "records": r.records, "kinds": r.kinds, "accounts": r.accounts, "values": r.values,
+		"roles": r.roles, "identities": r.identities,
+	})
+	return err
+}
+
+// rekey brings ops.record_keys in step with the records' present facts. It returns the keys that went away: what they
+// held together has to be folded again too.
+func rekey(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) ([]keyName, error) {
+	rows, err := tx.Query(ctx, seedKeysSQL, pgx.StrictNamedArgs{"ids": ids})
+	if err != nil {
+		return nil, fmt.Errorf("reading the keys of changed records: %w", err)
+	}
+	had := map[int64]map[recordKey]bool{}
+	var id int64
+	var k recordKey
+	_, err = pgx.ForEachRow(rows, []any{&id, &k.Kind, &k.Account, &k.Value, &k.Role, &k.Identity}, func() error {
+		if had[id] == nil {
+			had[id] = map[recordKey]bool{}
+		}
+		had[id][k] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the keys of changed records: %w", err)
+	}
+	var gone []keyName
+	var drop, add keyRows
+	for _, id := range ids {
+		has := keysOf(f.told[id].Facts)
+		for k := range had[id] {
+			if !has[k] {
+				drop.add(id, k)
+				gone = append(gone, k.keyName)
+			}
+		}
+		for k := range has {
+			if !had[id][k] {
+				add.add(id, k)
+			}
+		}
+	}
+	if err := drop.exec(ctx, tx, f, recordKeysDeleteSQL); err != nil {
+		return nil, fmt.Errorf("dropping keys: %w", err)
+	}
+	if err := add.exec(ctx, tx, f, recordKeysInsertSQL); err != nil {
+		return nil, fmt.Errorf("adding keys: %w", err)
+	}
+	return gone, nil
+}

@@ -1,0 +1,104 @@
+// Package store is Postgres: one file a table group, SQL by hand, transactions at the seams that the laws ask for.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/trunkline/trunkline/migrations"
+)
+
+// RiverSchema is the schema of River's own tables.
+const RiverSchema = migrations.RiverSchema
+
+// Queryer is what a query runs on: the pool, a connection or a transaction.
+type Queryer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// DB is the database. Its methods are safe for concurrent use.
+type DB struct {
+	Pool *pgxpool.Pool
+	Log  *slog.Logger
+	// Clock tells the time; use DB.Now, which cuts it to what a timestamptz can hold.
+	Clock func() time.Time
+}
+
+// Now returns the clock's time in UTC, in microseconds: Postgres keeps no more, and a nanosecond would break equality.
+func (db *DB) Now() time.Time { return db.Clock().UTC().Truncate(time.Microsecond) }
+
+// PoolOptions are the limits of a connection pool.
+type PoolOptions struct {
+	MaxConns int32
+	// Name shows in pg_stat_activity.
+	Name string
+}
+
+// OpenPool connects to a database. A statement ends after 25 s on the server's own clock, below any context's deadline:
+// a cancelled context would close the connection.
+func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database address: %w", err)
+	}
+	cfg.MaxConns = o.MaxConns
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	params := cfg.ConnConfig.RuntimeParams
+	for name, value := range map[string]string{
+		"application_name":                    o.Name,
+		"statement_timeout":                   "25000",
+		"idle_in_transaction_session_timeout": "30000",
+		"timezone":                            "UTC",
+		// Small batches by key are nearly always index work; compiling them costs more than it saves.
+		"jit": "off",
+	} {
+		if _, set := params[name]; !set {
+			params[name] = value
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database pool: %w", err)
+	}
+	return pool, nil
+}
+
+// acquireTimeout bounds the wait for a connection, so that a full pool answers "busy" instead of hanging.
+const acquireTimeout = 2 * time.Second
+
+// ErrBusy means that no connection came free in time.
+var ErrBusy = errors.New("database pool is busy")
+
+// InTx runs fn in one transaction: committed when fn returns nil, rolled back otherwise. fn must not use the pool: a
+// second connection inside a transaction can lock up a full pool.
+func (db *DB) InTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return pgx.BeginFunc(ctx, conn, fn)
+}
+
+func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	acquireCtx, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	conn, err := db.Pool.Acquire(acquireCtx)
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			return nil, ErrBusy
+		}
+		return nil, fmt.Errorf("acquiring a database connection: %w", err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,282 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrWalkTaken means that a walk cannot be claimed: another run has its lease, or it has ended.
+var ErrWalkTaken = errors.New("walk is taken or has ended")
+
+// ErrWalkLost means that the walk is no longer this run's: its lease ran out and somebody else took it, or an operator
+// stopped it. Nothing of the run may be committed any more.
+var ErrWalkLost = errors.New("walk is no longer ours")
+
+const walkClaimSQL = `
+update ops.walks
+set state = 'running',
+    lease_owner = @owner,
+    lease_until = clock_timestamp() + make_interval(secs => @lease),
+    started_at = coalesce(started_at, @now)
+where id = @id
+  and (state = 'ready' or state = 'running' and lease_until < clock_timestamp())
+returning` + walkColumns
+
+// ClaimWalk takes a walk's lease, or fails with ErrWalkTaken. owner must be new for every run: a run that lost its lease
+// and a later one of the same daemon must not take each other's commits for their own.
+func (db *DB) ClaimWalk(ctx context.Context, id, owner uuid.UUID, lease time.Duration) (Walk, error) {
+	args := pgx.StrictNamedArgs{"id": id, "owner": owner, "lease": lease.Seconds(), "now": db.Now()}
+	var w Walk
+	err := db.onConn(ctx, func(q Queryer) (err error) {
+		w, err = oneWalk(ctx, q, walkClaimSQL, args)
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return Walk{}, fmt.Errorf("claiming walk %s: %w", id, ErrWalkTaken)
+	}
+	if err != nil {
+		return Walk{}, fmt.Errorf("claiming walk %s: %w", id, err)
+	}
+	return w, nil
+}
+
+const walkRenewSQL = `
+update ops.walks
+set lease_until = clock_timestamp() + make_interval(secs => @lease)
+where id = @id
+  and lease_owner = @owner
+  and state = 'running'`
+
+// RenewWalk prolongs the lease, or fails with ErrWalkLost.
+func (db *DB) RenewWalk(ctx context.Context, id, owner uuid.UUID, lease time.Duration) error {
+	return db.fencedExec(ctx, "renewing the lease of", walkRenewSQL, id, owner, lease)
+}
+
+func (db *DB) fencedExec(ctx context.Context, doing, sql string, id, owner uuid.UUID, lease time.Duration) error {
+	var rows int64
+	err := db.onConn(ctx, func(q Queryer) error {
+		tag, err := q.Exec(ctx, sql, pgx.StrictNamedArgs{"id": id, "owner": owner, "lease": lease.Seconds()})
+		rows = tag.RowsAffected()
+		return err
+	})
+	return fenced(rows, err, doing, id)
+}
+
+func fenced(rows int64, err error, doing string, id uuid.UUID) error {
+	if err == nil && rows == 0 {
+		err = ErrWalkLost
+	}
+	if err != nil {
+		return fmt.Errorf("%s walk %s: %w", doing, id, err)
+	}
+	return nil
+}
+
+const walkReleaseSQL = `
+update ops.walks
+set state = 'ready',
+    lease_owner = null,
+    lease_until = null
+where id = @id
+  and lease_owner = @owner
+  and state = 'running'
+returning` + walkColumns
+
+// ReleaseWalk gives a walk back, to be gone on with from its cursor. A problem, where there is one, shows as the stream's
+// last error and lets the stream rest for a moment.
+func (db *DB) ReleaseWalk(ctx context.Context, id, owner uuid.UUID, problem string) error {
+	return db.endRun(ctx, "releasing", walkReleaseSQL, pgx.StrictNamedArgs{"id": id, "owner": owner}, problem)
+}
+
+const walkFailSQL = `
+update ops.walks
+set state = 'failed',
+    cursor = case when @keep_cursor then cursor else '' end,
+    lease_owner = null,
+    lease_until = null,
+    finished_at = @now,
+    error = @error
+where id = @id
+  and lease_owner = @owner
+  and state = 'running'
+returning` + walkColumns
+
+// FailWalk ends a walk without coverage (law 8) and notes the problem at its stream.
+func (db *DB) FailWalk(ctx context.Context, id, owner uuid.UUID, problem string, keepCursor bool) error {
+	return db.endRun(ctx, "failing", walkFailSQL, pgx.StrictNamedArgs{
+		"id": id, "owner": owner, "keep_cursor": keepCursor, "now": db.Now(), "error": cleanText(problem, maxWalkError),
+	}, problem)
+}
+
+func (db *DB) endRun(ctx context.Context, doing, sql string, args pgx.StrictNamedArgs, problem string) error {
+	id, _ := args["id"].(uuid.UUID)
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		w, err := oneWalk(ctx, tx, sql, args)
+		if errors.Is(err, ErrNotFound) {
+			return ErrWalkLost
+		}
+		if err != nil || problem == "" {
+			return err
+		}
+		return streamFailed(ctx, tx, w.Key, problem, db.Now())
+	})
+	return fenced(1, err, doing, id)
+}
+
+const walkRestartSQL = `
+update ops.walks
+set cursor = '',
+    restarts = restarts + 1,
+    lease_until = clock_timestamp() + make_interval(secs => @lease)
+where id = @id
+  and lease_owner = @owner
+  and state = 'running'`
+
+// RestartWalk lets a walk begin its window again, after the vendor refused its cursor.
+func (db *DB) RestartWalk(ctx context.Context, id, owner uuid.UUID, lease time.Duration) error {
+	return db.fencedExec(ctx, "restarting", walkRestartSQL, id, owner, lease)
+}
+
+// WalkPage is what one transaction of a walk commits: rows of one or more whole pages, or a part of a very large one.
+type WalkPage struct {
+	ID, Owner uuid.UUID
+	Target    Target
+	Records   []LandRecord
+	// Bad are items that could not be read, without organisation, account, source and stream, which the target gives.
+	Bad []QuarantineItem
+	// Cursor is of the next page to ask for.
+	Cursor string
+	// Pages is how many pages end in this transaction.
+	Pages int
+	// Window narrows the walk's window when set.
+	Window *TimeRange
+	// Bump is LandOptions.Bump whoever else reads.
+	Bump bool
+	// Done ends the walk; Covers is then added to the stream's coverage, and its lower end is the stream's origin if Live
+	// and it has none.
+	Done   bool
+	Covers *TimeRange
+	Live   bool
+	Lease  time.Duration
+	// Enqueue is called in the transaction when rows changed; it may be nil.
+	Enqueue func(ctx context.Context, tx pgx.Tx, changed int) error
+	// Finish is called in the transaction that ends the walk, after everything else; it may be nil.
+	Finish func(ctx context.Context, tx pgx.Tx, walk Walk) error
+}
+
+// The row is locked before anything is written, so that whoever takes the walk over waits for this commit. others tells
+// whether anybody else reads the stream; a reader who claims later asks later, and is no danger to what lands here.
+const walkFenceSQL = `
+select exists (
+  select
+  from ops.walks o
+  where o.org_id = w.org_id
+    and o.account_id = w.account_id
+    and o.source = w.source
+    and o.stream = w.stream
+    and o.state = 'running'
+    and o.id <> w.id) as others
+from ops.walks w
+where w.id = @id
+  and w.lease_owner = @owner
+  and w.state = 'running'
+for update of w`
+
+const walkCommitSQL = `
+update ops.walks
+set cursor = @cursor,
+    pages = pages + @pages,
+    rows = rows + @rows,
+    changed = changed + @changed,
+    quarantined = quarantined + @quarantined,
+    time_window = case when @to::timestamptz is null then time_window else tstzrange(lower(time_window), @to) end,
+    lease_until = clock_timestamp() + make_interval(secs => @lease)
+where id = @id
+returning` + walkColumns
+
+const walkDoneSQL = `
+update ops.walks
+set state = 'done',
+    cursor = '',
+    lease_owner = null,
+    lease_until = null,
+    finished_at = @now
+where id = @id`
+
+// CommitPage commits rows and the walk's progress together (law 1), and on the last page its coverage too. It fails with
+// ErrWalkLost, and commits nothing, when the walk is no longer owner's.
+func (db *DB) CommitPage(ctx context.Context, p WalkPage) (Landed, error) {
+	var landed Landed
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		var others bool
+		err := tx.QueryRow(ctx, walkFenceSQL, pgx.StrictNamedArgs{"id": p.ID, "owner": p.Owner}).Scan(&others)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrWalkLost
+		}
+		if err != nil {
+			return err
+		}
+		var rejected []Rejected
+		if landed, rejected, err = db.LandEach(ctx, tx, p.Target, p.Records, LandOptions{Bump: others || p.Bump}); err != nil {
+			return err
+		}
+		if err := db.quarantineAll(ctx, tx, &p, rejected); err != nil {
+			return err
+		}
+		if p.Enqueue != nil && landed.Written() > 0 {
+			if err := p.Enqueue(ctx, tx, landed.Written()); err != nil {
+				return fmt.Errorf("enqueueing what follows: %w", err)
+			}
+		}
+		return db.advance(ctx, tx, &p, landed, len(rejected))
+	})
+	return landed, fenced(1, err, "committing pages of", p.ID)
+}
+
+func (db *DB) advance(ctx context.Context, tx pgx.Tx, p *WalkPage, landed Landed, rejected int) error {
+	args := pgx.StrictNamedArgs{
+		"id": p.ID, "cursor": p.Cursor, "pages": p.Pages, "rows": len(p.Records), "changed": landed.Written(),
+		"quarantined": len(p.Bad) + rejected, "to": nil, "lease": p.Lease.Seconds(),
+	}
+	if p.Window != nil {
+		args["to"] = micros(p.Window.To)
+	}
+	w, err := oneWalk(ctx, tx, walkCommitSQL, args)
+	if err != nil || !p.Done {
+		return err
+	}
+	if _, err := tx.Exec(ctx, walkDoneSQL, pgx.StrictNamedArgs{"id": p.ID, "now": db.Now()}); err != nil {
+		return err
+	}
+	if err := streamSucceeded(ctx, tx, w.Key, p.Covers, p.Live, db.Now()); err != nil {
+		return err
+	}
+	if p.Finish == nil {
+		return nil
+	}
+	return p.Finish(ctx, tx, w)
+}
+
+func (db *DB) quarantineAll(ctx context.Context, tx pgx.Tx, p *WalkPage, rejected []Rejected) error {
+	items := p.Bad
+	for _, r := range rejected {
+		rec := &p.Records[r.Index]
+		body := rec.Raw
+		if body == nil {
+			body = rec.Payload
+		}
+		items = append(items, QuarantineItem{ObjectID: rec.ObjectID, Reason: "refused by Postgres", Error: Loggable(r.Err), Body: body})
+	}
+	for _, item := range items {
+		item.Org, item.Account, item.Source, item.Stream = p.Target.Org, p.Target.Account, p.Target.Source, p.Target.Stream
+		if err := db.Quarantine(ctx, tx, item); err != nil {
+			return err
+		}
+	}
+	return nil
+}

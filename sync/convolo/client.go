@@ -1,0 +1,138 @@
+package convolo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// Client speaks to one Convolo widget. It is safe for concurrent use.
+type Client struct {
+	config Config
+	api    vendorapi.Client
+}
+
+// NewClient returns a client of the widget. HTTP, Now, Log, Gate and Observe are taken from base, the rest from the
+// configuration. The error joins every fault, one line each, naming the variable and no value.
+func NewClient(config Config, base vendorapi.Client) (*Client, error) {
+	u, err := config.check()
+	if err != nil {
+		return nil, err
+	}
+	config.Agents = slices.Clone(config.Agents)
+	base.Vendor, base.Base, base.Timeout = "convolo", u, config.Timeout
+	base.Secrets = append(slices.Clone(base.Secrets), config.APIKey, config.WidgetKey)
+	return &Client{config: config, api: base}, nil
+}
+
+const opStartCall = "StartCall"
+
+// StartCall asks for one call to the lead now: agents first, then the lead's phone and, where that fails, the second one
+// (contract sections 1 to 4). Ref is the delivery's id; it comes back in the webhooks and is the only way to join them with
+// this request. Params are further custom parameters, names without prefix; values are cut to 255 characters.
+//
+// The request is sent once and never repeated here: confirmed means accepted, and the webhooks tell the rest. The error is nil
+// exactly when the outcome is confirmed; else it is the vendorapi.Error to log and to wait by.
+func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadView, params map[string]string) (pipeline.Outcome, error) {
+	body, notes, reason := c.callBody(ref, lead, params)
+	if reason != "" {
+		return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: reason},
+			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: reason}
+	}
+	raw, err := c.encode(body)
+	if err != nil {
+		return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: ReasonBadParameter},
+			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: ReasonBadParameter}
+	}
+	personal := c.personal(lead, params)
+	api := c.api
+	api.Secrets = c.hidden(personal)
+	resp, err := api.Do(ctx, vendorapi.Request{
+		Op: opStartCall, Method: http.MethodPost, Lane: vendorapi.Live, Push: true, Body: raw, ContentType: "application/json",
+	})
+	if err != nil {
+		return c.failed(err, personal)
+	}
+	outcome := judge(resp.Header, resp.Body)
+	outcome.Detail = c.mask(string(resp.Body[:min(len(resp.Body), 2048)]), personal)
+	if outcome.State == pipeline.OutcomeConfirmed {
+		if outcome.Reason == "" {
+			outcome.Detail = strings.Join(notes, "; ")
+		}
+		return outcome, nil
+	}
+	return outcome, &vendorapi.Error{
+		Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Status: resp.Status, Code: outcome.Reason, Sent: true, Detail: outcome.Detail,
+	}
+}
+
+// failed sorts a request without a 2xx answer and masks what the error quotes.
+func (c *Client) failed(err error, personal []string) (pipeline.Outcome, error) {
+	if v, ok := errors.AsType[*vendorapi.Error](err); ok {
+		c.maskError(v, personal)
+		if configFault(v.Status) {
+			// Our URL is wrong, not the lead: nothing may be given up over it.
+			v.Kind = vendorapi.Denied
+		}
+	}
+	return outcomeOf(err), err
+}
+
+// personal returns what of the request must not be quoted: the lead's values, the parameters and the agents.
+func (c *Client) personal(lead pipeline.LeadView, params map[string]string) []string {
+	values := lead.Personal()
+	for _, value := range params {
+		values = append(values, value)
+	}
+	for _, agent := range c.config.Agents {
+		values = append(values, agent.Name, agent.Phone, strings.TrimPrefix(agent.Phone, "+"))
+	}
+	return values
+}
+
+// maskError masks what a failed request quotes. The cause is kept unless it quotes the vendor, as one about a bad redirect does.
+func (c *Client) maskError(v *vendorapi.Error, personal []string) {
+	v.Detail = c.mask(pipeline.WholeWords(v.Detail), personal)
+	if v.Err == nil {
+		return
+	}
+	if text := v.Err.Error(); vendorapi.Scrub(pipeline.Mask(text, personal...), c.hidden(personal)...) != text {
+		v.Err = errors.New(c.mask(text, personal))
+	}
+}
+
+// mask makes an answer fit to be stored and logged.
+func (c *Client) mask(text string, personal []string) string {
+	return vendorapi.Excerpt([]byte(pipeline.Mask(text, personal...)), c.hidden(personal)...)
+}
+
+// hidden returns what is masked in every form that a secret may take, hex and base64 among them.
+func (c *Client) hidden(personal []string) []vendorapi.Secret {
+	secrets := slices.Clone(c.api.Secrets)
+	for _, value := range personal {
+		secrets = append(secrets, vendorapi.Secret(value))
+	}
+	return secrets
+}
+
+// Render returns the request that StartCall would send, as a person may see it: keys and phones are masked. The error names
+// the reason why no request would be sent.
+func (c *Client) Render(ref string, lead pipeline.LeadView, params map[string]string) (pipeline.Rendered, error) {
+	body, notes, reason := c.callBody(ref, lead, params)
+	if reason != "" {
+		return pipeline.Rendered{}, fmt.Errorf("rendering convolo %s: would be rejected: %s", opStartCall, reason)
+	}
+	body["widget_key"], body["api_key"] = c.config.WidgetKey.String(), c.config.APIKey.String()
+	for name, value := range body {
+		if name == "lc_number" || name == "lc_number_2" || strings.HasSuffix(name, "phone") {
+			body[name] = pipeline.MaskPhone(value)
+		}
+	}
+	return pipeline.Rendered{Method: http.MethodPost, URL: c.api.Base.String(), Params: body, Notes: notes}, nil
+}

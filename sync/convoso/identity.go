@@ -1,0 +1,93 @@
+package convoso
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strings"
+)
+
+var (
+	numericID = regexp.MustCompile(`^\d{1,30}(\.\d{1,10})?$`)
+	shortCode = regexp.MustCompile(`^[A-Z0-9]{1,6}$`)
+)
+
+// objectID returns the identity of section 7: call id with status, state or recording; without a call id, and for a lead
+// update always, lead id with a hash of the whole content (which holds the occurred-at as it was written). Two updates of
+// one lead must not replace each other: each tells of its own fields. Ids land in logs, so what may be a phone, a name or
+// an address goes in as a hash.
+func (v *view) objectID(payload []byte) string {
+	call := v.fields[keyCall]
+	if call == "" || v.kind == TypeLeadUpdate {
+		lead := "none"
+		if id := v.fields[keyLead]; id != "" {
+			lead = v.token(id)
+		}
+		return "lead:" + lead + ":" + digest(string(payload))
+	}
+	var detail string
+	switch v.kind {
+	case TypeCallEvent:
+		detail = v.state
+	case TypeRecording:
+		detail = digest(v.fields[keyRecording])
+	case TypeDNC:
+		detail = codeToken(v.reason)
+		if canonicalFlag(v.reason) != "" {
+			detail = "DNC"
+		}
+	default:
+		detail = codeToken(v.fields[keyStatus])
+	}
+	return "call:" + v.token(call) + ":" + detail
+}
+
+// token returns an id as it is when it can be nothing but an id.
+func (v *view) token(id string) string {
+	if uuidShape.MatchString(id) {
+		return id
+	}
+	if numericID.MatchString(id) && !v.holdsPhone(onlyDigits(id)) {
+		return id
+	}
+	return "h" + digest(id)
+}
+
+// holdsPhone tells whether digits contain a number that the post tells elsewhere.
+func (v *view) holdsPhone(digits string) bool {
+	holds := func(number string) bool {
+		number = onlyDigits(number)
+		if len(number) > 10 {
+			number = number[len(number)-10:]
+		}
+		return len(number) >= 7 && strings.Contains(digits, number)
+	}
+	if holds(v.fields[keyPhone]) || holds(v.fields[keyCallerID]) || holds(v.fields[keyInboundNumber]) {
+		return true
+	}
+	for key, value := range v.unmapped {
+		if n := normal(key); (strings.Contains(n, "phone") || strings.Contains(n, "number")) && holds(value) {
+			return true
+		}
+	}
+	return false
+}
+
+// codeToken returns a disposition code as it is when it looks like one (section 3), whatever its case.
+func codeToken(code string) string {
+	upper := strings.ToUpper(code)
+	switch {
+	case code == "":
+		return "none"
+	case shortCode.MatchString(upper):
+		return upper
+	default:
+		return "h" + digest(upper)
+	}
+}
+
+// digest is half of a SHA-256, in hex.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}

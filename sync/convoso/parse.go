@@ -1,0 +1,79 @@
+package convoso
+
+import "fmt"
+
+// Parse returns every fact that a post holds, each with its own identity, what the post mainly is first. It looks at nothing
+// but its arguments and never panics. Its errors wrap ErrUnparsable or ErrUnrecognised and quote nothing of the post.
+func (s Settings) Parse(p Post) ([]Fact, error) {
+	sel, data := urlSelector(p)
+	p.Query = data
+	objects, err := readPost(p)
+	if err != nil {
+		return nil, fmt.Errorf("reading a convoso post: %w", err)
+	}
+	var facts []Fact
+	for _, pairs := range objects {
+		r := resolve(pairs, s.keys())
+		if !r.says() {
+			continue
+		}
+		for _, found := range s.detect(pairs, r, sel) {
+			f, err := s.fact(p, &view{reading: r, settings: s, kind: found.kind, state: found.state, reason: found.reason})
+			if err != nil {
+				return nil, err
+			}
+			facts = put(facts, f)
+		}
+	}
+	if len(facts) == 0 {
+		return nil, fmt.Errorf("sorting a convoso post: %w", ErrUnrecognised)
+	}
+	return facts, nil
+}
+
+// says tells whether there is anything beside event names and credentials.
+func (r reading) says() bool {
+	if len(r.fields) > 0 {
+		return true
+	}
+	for _, value := range r.unmapped {
+		if _, name := selects(value); value != "" && value != mask && !name {
+			return true
+		}
+	}
+	return false
+}
+
+// put adds a fact, in place of an earlier one with the same identity: a list of objects says it as if posted one by one.
+func put(facts []Fact, f Fact) []Fact {
+	for i := range facts {
+		if facts[i].Stream == f.Stream && facts[i].ObjectID == f.ObjectID {
+			facts[i] = f
+			return facts
+		}
+	}
+	return append(facts, f)
+}
+
+func (s Settings) fact(p Post, v *view) (Fact, error) {
+	payload, err := v.encode()
+	if err != nil {
+		return Fact{}, err
+	}
+	id := v.objectID(payload)
+	row, err := v.row(id, p.ReceivedAt)
+	if err != nil {
+		return Fact{}, err
+	}
+	when := v.occurred()
+	return Fact{
+		Stream:      streamOf(v.kind),
+		ObjectID:    id,
+		Type:        v.kind,
+		State:       v.state,
+		Payload:     payload,
+		SourceTime:  when.at,
+		ZoneAssumed: when.assumed,
+		Row:         row,
+	}, nil
+}

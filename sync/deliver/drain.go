@@ -1,0 +1,299 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// ErrNoDestination means that the engine does not serve a destination.
+var ErrNoDestination = errors.New("no such destination is set up")
+
+// maxFaults is how many deliveries in a row may fail to begin before a drain takes it for the database's fault.
+const maxFaults = 3
+
+// drain is one run of Drain.
+type drain struct {
+	engine  *Engine
+	settler *settler
+	// free has a token for each request that may still be started.
+	free    chan struct{}
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	paused bool // the destination asked us to slow down, or refused our credentials
+	worked int
+	faults int
+	err    error
+}
+
+// Drain works off what is due for one destination, until nothing is left, the destination wants a pause, DrainFor is over
+// or ctx ends; then it waits for the requests under way. worked counts the deliveries that it dealt with. A delivery that
+// fails is dealt with too; err is the database's.
+func (e *Engine) Drain(ctx context.Context, destination string) (worked int, err error) {
+	if _, ok := e.destinations[destination]; !ok {
+		return 0, fmt.Errorf("draining deliveries for %s: %w", destination, ErrNoDestination)
+	}
+	d := &drain{engine: e, settler: e.startSettler(ctx), free: make(chan struct{}, e.set.Workers)}
+	for range e.set.Workers {
+		d.free <- struct{}{}
+	}
+	stopRenewing := e.startRenewing(ctx)
+	d.run(ctx, destination)
+	d.running.Wait()
+	stopRenewing()
+	d.settler.stop()
+	return d.worked, d.err
+}
+
+func (d *drain) run(ctx context.Context, destination string) {
+	until := d.engine.now().Add(d.engine.set.DrainFor)
+	for ctx.Err() == nil && !d.over() && d.engine.now().Before(until) {
+		free := d.slots(ctx)
+		if free == 0 {
+			return
+		}
+		claimed, err := d.claim(ctx, destination, free)
+		if err != nil {
+			d.fail(err)
+			d.give(free)
+			return
+		}
+		if len(claimed) == 0 {
+			if free == cap(d.free) {
+				return
+			}
+			// The end of a request may let the same lead's next delivery go.
+			select {
+			case <-d.free:
+				free++
+			case <-ctx.Done():
+			}
+			d.give(free)
+			continue
+		}
+		d.give(free - len(claimed))
+		d.work(ctx, claimed)
+	}
+}
+
+// gather is how long a drain with many workers waits for some of them to become free together: what is begun in one
+// transaction costs less than one by one.
+const gather = 3 * time.Millisecond
+
+// slots waits for a free slot, and takes all that are free by then or a moment later.
+func (d *drain) slots(ctx context.Context) int {
+	select {
+	case <-d.free:
+	case <-ctx.Done():
+		return 0
+	}
+	timer := time.NewTimer(gather)
+	defer timer.Stop()
+	n := 1
+	for n < (cap(d.free)+3)/4 {
+		select {
+		case <-d.free:
+			n++
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	for {
+		select {
+		case <-d.free:
+			n++
+		default:
+			return n
+		}
+	}
+}
+
+func (d *drain) give(n int) {
+	for range n {
+		d.free <- struct{}{}
+	}
+}
+
+func (d *drain) claim(ctx context.Context, destination string, limit int) ([]pipeline.ClaimedDelivery, error) {
+	// A claim whose answer was cut would keep its rows from everybody until the lease ends.
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	now := d.engine.now()
+	claimed, err := d.engine.store.ClaimDeliveries(ctx, pipeline.DeliveryClaim{
+		Destination: destination, Owner: d.engine.owner, Now: now, Until: now.Add(d.engine.set.Lease), Limit: limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.engine.take(claimed), nil
+}
+
+// work begins what is ready and searches for what is unknown.
+func (d *drain) work(ctx context.Context, claimed []pipeline.ClaimedDelivery) {
+	d.mu.Lock()
+	d.worked += len(claimed)
+	d.mu.Unlock()
+	var ready []uuid.UUID
+	for _, c := range claimed {
+		if c.State == pipeline.DeliveryUnknown {
+			d.running.Go(func() {
+				defer d.finish(c.ID)
+				d.lookInto(ctx, c.ID)
+			})
+			continue
+		}
+		ready = append(ready, c.ID)
+	}
+	if len(ready) > 0 {
+		d.begin(ctx, ready)
+	}
+}
+
+// finish ends our hold on a delivery; its lease is over or runs out.
+func (d *drain) finish(id uuid.UUID) {
+	d.engine.drop(id)
+	d.give(1)
+}
+
+// begin decides about deliveries in one transaction and starts the requests that it committed. When that fails they are
+// tried one by one, so that one bad row does not hold up the others.
+func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
+	if ctx.Err() != nil || d.over() {
+		d.release(ctx, ids)
+		return
+	}
+	begun, err := d.decide(ctx, ids)
+	switch {
+	case err != nil && len(ids) > 1:
+		for i := range ids {
+			d.begin(ctx, ids[i:i+1])
+		}
+		return
+	case err != nil:
+		d.setAside(ctx, ids[0], err)
+		d.finish(ids[0])
+		return
+	}
+	d.fault(nil)
+	left := map[uuid.UUID]bool{}
+	for _, id := range ids {
+		left[id] = true
+	}
+	for i := range begun {
+		one := &begun[i]
+		delete(left, one.Delivery.ID)
+		if !one.Decision.Send {
+			d.engine.observe(one.Delivery.Destination, one.Delivery.Operation, one.Decision.Change)
+			d.finish(one.Delivery.ID)
+			continue
+		}
+		d.running.Go(func() {
+			defer d.finish(one.Delivery.ID)
+			d.request(ctx, one)
+		})
+	}
+	// What somebody else moved meanwhile, or whose lead just changed.
+	rest := make([]uuid.UUID, 0, len(left))
+	for id := range left {
+		rest = append(rest, id)
+	}
+	d.release(ctx, rest)
+}
+
+func (d *drain) decide(ctx context.Context, ids []uuid.UUID) ([]pipeline.BegunDelivery, error) {
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	r := &round{engine: d.engine, taken: map[phoneOf]bool{}}
+	return d.engine.store.BeginDeliveries(ctx, pipeline.DeliveryBegin{
+		Owner: d.engine.owner, IDs: ids, Now: d.engine.now, Lease: d.engine.set.Lease,
+	}, r.decide)
+}
+
+// request sends what has been committed as being sent, and commits how that ended.
+func (d *drain) request(ctx context.Context, one *pipeline.BegunDelivery) {
+	e := d.engine
+	op, _ := e.destinations[one.Delivery.Destination].Operation(one.Delivery.Operation)
+	out := e.send(ctx, op, View{Delivery: one.Delivery, Lead: one.Lead, Phone: one.Decision.Phone})
+	now := e.now()
+	change := e.set.afterSend(&one.Delivery, op, out, now)
+	moved := d.settler.commit(pipeline.DeliverySettlement{
+		Kind: pipeline.AttemptSend, Delivery: one.Delivery, Attempt: one.Attempt, Owner: e.owner, Outcome: string(out.State),
+		Detail: out.Detail, StartedAt: one.Delivery.SendingAt, Now: now, Change: change,
+	})
+	if moved {
+		e.observe(one.Delivery.Destination, one.Delivery.Operation, change)
+	}
+	if change.Hold == pipeline.HoldLimited || change.Hold == pipeline.HoldDenied {
+		d.pause(ctx, &one.Delivery, change)
+	}
+}
+
+// pause ends the drain and puts off the account's other deliveries, once a drain.
+func (d *drain) pause(ctx context.Context, of *pipeline.Delivery, change pipeline.DeliveryChange) {
+	d.mu.Lock()
+	already := d.paused
+	d.paused = true
+	d.mu.Unlock()
+	if already {
+		return
+	}
+	e := d.engine
+	e.log.Warn("destination wants a pause", "destination", of.Destination, "account", of.Account, "hold", change.Hold,
+		"until", change.NotBefore)
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	if err := e.store.DeferDeliveries(ctx, *of, e.now(), change.NotBefore, change.Hold); err != nil {
+		d.fail(err)
+	}
+}
+
+func (d *drain) release(ctx context.Context, ids []uuid.UUID) {
+	if len(ids) == 0 {
+		return
+	}
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	if err := d.engine.store.ReleaseDeliveries(ctx, d.engine.owner, ids); err != nil {
+		d.fail(err)
+	}
+	for _, id := range ids {
+		d.finish(id)
+	}
+}
+
+// fault counts failures in a row: one is a bad row, several are the database.
+func (d *drain) fault(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		d.faults = 0
+		return
+	}
+	if d.faults++; d.faults >= maxFaults && d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *drain) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.err = err
+	}
+}
+
+// over tells that no new work is to be taken up.
+func (d *drain) over() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.paused || d.err != nil
+}

@@ -1,0 +1,164 @@
+package deliver_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// lostAnswer is a store whose first settlement is committed but answered with an error, as when a connection breaks.
+type lostAnswer struct {
+	*store.DB
+	once sync.Once
+	then func()
+}
+
+func (l *lostAnswer) SettleDeliveries(ctx context.Context, ends []pipeline.DeliverySettlement) ([]bool, error) {
+	moved, err := l.DB.SettleDeliveries(ctx, ends)
+	l.once.Do(func() {
+		l.then()
+		moved, err = nil, errors.New("connection broke")
+	})
+	return moved, err
+}
+
+// TestSettlementTriedAgainDoesNotTouchTheNextRequest: the first commit counted, the row was sent again by another daemon, and
+// only then the first daemon tries to commit once more.
+func TestSettlementTriedAgainDoesNotTouchTheNextRequest(t *testing.T) {
+	r := newRig(t)
+	id := r.push("insert_lead")
+	sending, answer := make(chan struct{}), make(chan struct{})
+	calls := 0
+	r.vendor.send = func(context.Context, deliver.View) (pipeline.Outcome, error) {
+		if calls++; calls == 1 {
+			return pipeline.Outcome{State: pipeline.OutcomeLimited}, nil
+		}
+		close(sending)
+		<-answer
+		return pipeline.Outcome{State: pipeline.OutcomeConfirmed}, nil
+	}
+	done := make(chan struct{})
+	other := r.engine(deliver.Settings{})
+	first := r.engineOn(&lostAnswer{DB: r.db, then: func() {
+		r.clock.Advance(time.Hour)
+		go func() {
+			defer close(done)
+			_, _ = other.Drain(context.Background(), "dialedin")
+		}()
+		<-sending
+	}}, deliver.Settings{})
+	r.drain(first)
+	if d := r.get(id); d.State != pipeline.DeliverySending {
+		t.Errorf("is %s while it is being sent", d.State)
+	}
+	close(answer)
+	<-done
+	if d := r.want(id, "confirmed", "", "", 2); d.Attempts != 1 {
+		t.Errorf("attempts = %d", d.Attempts)
+	}
+}
+
+func TestLeaseIsRenewedWhileARequestRuns(t *testing.T) {
+	r := newRig(t)
+	id := r.push("insert_lead")
+	const lease = 400 * time.Millisecond
+	e, other := r.engine(deliver.Settings{Lease: lease}), r.engine(deliver.Settings{})
+	sent, answer := make(chan struct{}), make(chan struct{})
+	r.vendor.send = func(context.Context, deliver.View) (pipeline.Outcome, error) {
+		close(sent)
+		<-answer
+		return pipeline.Outcome{State: pipeline.OutcomeConfirmed}, nil
+	}
+	done := make(chan error)
+	go func() {
+		_, err := e.Drain(context.Background(), "dialedin")
+		done <- err
+	}()
+	<-sent
+	r.clock.Advance(lease - time.Millisecond)
+	for start := time.Now(); r.count(`select count(*) from ops.deliveries where lease_until > $1`, noon.Add(lease)) == 0; {
+		if time.Since(start) > 20*time.Second {
+			t.Fatal("the lease was not renewed")
+		}
+		time.Sleep(10 * time.Millisecond) // polling
+	}
+	r.clock.Advance(2 * time.Millisecond)
+	if s, err := other.Sweep(context.Background()); err != nil || s.Recovered != 0 {
+		t.Errorf("swept %+v, %v", s, err)
+	}
+	close(answer)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	r.want(id, "confirmed", "", "", 1)
+}
+
+// TestStolenClaimCannotBegin: whoever lost the lease must not send.
+func TestStolenClaimCannotBegin(t *testing.T) {
+	r := newRig(t)
+	ctx := context.Background()
+	id := r.push("insert_lead")
+	owner := uuid.New()
+	claim := func(at uuid.UUID) int {
+		claimed, err := r.db.ClaimDeliveries(ctx, pipeline.DeliveryClaim{
+			Destination: "dialedin", Owner: at, Now: r.clock.Now(), Until: r.clock.Now().Add(20 * time.Second), Limit: 5,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(claimed)
+	}
+	if claim(owner) != 1 || claim(uuid.New()) != 0 {
+		t.Fatal("a live lease was not respected")
+	}
+	r.clock.Advance(20 * time.Second)
+	if claim(uuid.New()) != 1 {
+		t.Fatal("a lease that ran out was respected")
+	}
+	begun, err := r.db.BeginDeliveries(ctx, pipeline.DeliveryBegin{Owner: owner, IDs: []uuid.UUID{id}, Now: r.clock.Now, Lease: time.Second},
+		func(*pipeline.DeliveryCandidate, time.Time) pipeline.DeliveryDecision {
+			t.Error("decided about a stolen delivery")
+			return pipeline.DeliveryDecision{}
+		})
+	if err != nil || len(begun) != 0 {
+		t.Errorf("begun %d, %v", len(begun), err)
+	}
+	r.want(id, "ready", "", "", 0)
+}
+
+// TestLateOutcomeDoesNotOverruleAPerson: a person resolved what another daemon had given up as interrupted.
+func TestLateOutcomeDoesNotOverruleAPerson(t *testing.T) {
+	r := newRig(t)
+	id := r.push("insert_lead")
+	sent, answer := make(chan struct{}), make(chan struct{})
+	r.vendor.send = func(context.Context, deliver.View) (pipeline.Outcome, error) {
+		close(sent)
+		<-answer
+		return pipeline.Outcome{State: pipeline.OutcomeNotSent}, nil
+	}
+	e, other := r.engine(deliver.Settings{}), r.engine(deliver.Settings{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = e.Drain(context.Background(), "dialedin")
+	}()
+	<-sent
+	r.clock.Advance(time.Minute)
+	if _, err := other.Sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Resolve(context.Background(), id, pipeline.DeliveryRejected); err != nil {
+		t.Fatal(err)
+	}
+	close(answer)
+	<-done
+	r.want(id, "rejected", "operator", "", 1)
+}

@@ -1,0 +1,108 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// send makes the request and judges how it ended. A panic, and every error that does not say otherwise, is an outcome that
+// is not known.
+func (e *Engine) send(ctx context.Context, op Operation, v View) (o ended) {
+	if ctx.Err() != nil {
+		return ended{Outcome: pipeline.Outcome{State: pipeline.OutcomeNotSent, Reason: "stopped"}, stopped: true}
+	}
+	stop := ctx
+	ctx, cancel := context.WithTimeout(ctx, e.set.SendTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			e.panicked("sending", v, p)
+			o = ended{Outcome: pipeline.Outcome{State: pipeline.OutcomeUnknown, Reason: "panic"}, problem: "panic while sending"}
+		}
+	}()
+	outcome, err := op.Send(ctx, v)
+	o = judge(outcome, err)
+	// Stopped while it waited for its turn: not the destination's fault, and no reason to wait.
+	o.stopped = o.State == pipeline.OutcomeNotSent && stop.Err() != nil
+	return o
+}
+
+// panicked logs a panic by its type and place: its text may quote the lead.
+func (e *Engine) panicked(doing string, v View, p any) {
+	e.log.Error("a destination's package panicked", "doing", doing, "delivery_id", v.Delivery.ID, "destination", v.Delivery.Destination,
+		"operation", v.Delivery.Operation, "panic_type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+}
+
+func judge(outcome pipeline.Outcome, err error) ended {
+	o := ended{Outcome: outcome, problem: problemOf(err), after: afterOf(err)}
+	if o.State == "" {
+		o.State, o.Reason = stateOf(err)
+	}
+	return o
+}
+
+// stateOf reads an outcome from an error alone.
+func stateOf(err error) (pipeline.OutcomeState, string) {
+	v, ok := errors.AsType[*vendorapi.Error](err)
+	if !ok {
+		return pipeline.OutcomeUnknown, "unknown"
+	}
+	switch v.Kind {
+	case vendorapi.Transient:
+		if !v.Sent {
+			return pipeline.OutcomeNotSent, "not_sent"
+		}
+		return pipeline.OutcomeUnknown, "unknown"
+	case vendorapi.Limited:
+		return pipeline.OutcomeLimited, "limited"
+	case vendorapi.Denied:
+		return pipeline.OutcomeDenied, "denied"
+	case vendorapi.Refused:
+		return pipeline.OutcomeRejected, "refused"
+	case vendorapi.Unknown, vendorapi.Malformed:
+		return pipeline.OutcomeUnknown, "unknown"
+	default:
+		return pipeline.OutcomeUnknown, "unknown"
+	}
+}
+
+func afterOf(err error) time.Duration {
+	if v, ok := errors.AsType[*vendorapi.Error](err); ok {
+		return v.After
+	}
+	return 0
+}
+
+// problemOf is an error's text for the row. Vendor errors are masked by their makers; masking again costs little.
+func problemOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return vendorapi.Excerpt([]byte(err.Error()))
+}
+
+// search asks the destination about an earlier request.
+func (e *Engine) search(ctx context.Context, op Operation, v View) (o searched) {
+	ctx, cancel := context.WithTimeout(ctx, e.set.SendTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			e.panicked("searching for", v, p)
+			o = searched{failed: true, problem: "panic while searching"}
+		}
+	}()
+	found, externalID, err := op.Search(ctx, v)
+	switch {
+	case err != nil:
+		return searched{failed: true, problem: problemOf(err), after: afterOf(err)}
+	case found:
+		return searched{found: true, externalID: externalID}
+	}
+	return searched{}
+}

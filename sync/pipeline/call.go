@@ -1,0 +1,199 @@
+package pipeline
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Call is one call, folded from everything told of it.
+type Call struct {
+	Key CallKey
+	// Lead is the index of its lead in Result.Leads, -1 when no record names a known lead; LeadRule says by which kind
+	// of key it was found.
+	Lead     int `json:"-"`
+	LeadRule string
+
+	Direction            Direction
+	Campaign             string
+	Agent                AgentRef
+	FromNumber, ToNumber string
+	StartedAt            time.Time
+	AnsweredAt           time.Time
+	EndedAt              time.Time
+	TalkSeconds          *int
+	// Disposition is the outcome by the rules, DispositionRaw the dialler's own code.
+	Disposition      string
+	DispositionRaw   string
+	DispositionName  string
+	Contacted        bool
+	RecordingURL     string
+	RecordingDeleted *bool
+	Notes            string
+	ParentExternalID string
+	RootExternalID   string
+	// OccurredAt is the start, else the earliest time known.
+	OccurredAt time.Time
+	Events     []ToldEvent
+	// Provenance names the records that tell of the call.
+	Provenance []string
+}
+
+// ToldEvent is a step of a call with the record that told it.
+type ToldEvent struct {
+	CallEvent
+	ToldBy string
+	// order is the place of the record that told it, weakest first: it decides between steps of the same moment.
+	order int
+}
+
+// contactedAt is when the conversation began, as well as it is known.
+func (c *Call) contactedAt() time.Time {
+	if !c.AnsweredAt.IsZero() {
+		return c.AnsweredAt
+	}
+	return c.OccurredAt
+}
+
+// callRef is a lead reference with the record that made it.
+type callRef struct{ keys []Key }
+
+// foldCalls merges call facts, weakest first, so that the strongest word on each attribute stands.
+func foldCalls(told []Told, g *groups, rules Rules) []Call {
+	calls := map[CallKey]*Call{}
+	refs := map[CallKey][]callRef{}
+	for i := range told {
+		t := &told[i]
+		for j := range t.Facts.Calls {
+			fact := &t.Facts.Calls[j]
+			c := calls[fact.Key]
+			if c == nil {
+				c = &Call{Key: fact.Key, Lead: -1}
+				calls[fact.Key] = c
+			}
+			c.take(fact)
+			c.tell(t, fact, i)
+			if len(fact.Lead) > 0 {
+				refs[fact.Key] = append(refs[fact.Key], callRef{fact.Lead})
+			}
+		}
+	}
+	out := make([]Call, 0, len(calls))
+	for _, key := range slices.SortedFunc(maps.Keys(calls), CallKey.Compare) {
+		c := calls[key]
+		c.finish(rules.Dispositions)
+		c.Lead, c.LeadRule = g.resolve(refs[key])
+		out = append(out, *c)
+	}
+	return out
+}
+
+// take lets a stronger fact overrule what weaker ones said, where it says something.
+func (c *Call) take(f *CallFact) {
+	c.Direction = cmp.Or(f.Direction, c.Direction)
+	c.Campaign = cmp.Or(f.Campaign, c.Campaign)
+	c.Agent.ID = cmp.Or(f.Agent.ID, c.Agent.ID)
+	c.Agent.Name = cmp.Or(f.Agent.Name, c.Agent.Name)
+	c.Agent.Email = cmp.Or(f.Agent.Email, c.Agent.Email)
+	c.FromNumber = cmp.Or(f.FromNumber, c.FromNumber)
+	c.ToNumber = cmp.Or(f.ToNumber, c.ToNumber)
+	c.DispositionRaw = cmp.Or(f.Disposition, c.DispositionRaw)
+	c.DispositionName = cmp.Or(f.DispositionName, c.DispositionName)
+	c.RecordingURL = cmp.Or(f.RecordingURL, c.RecordingURL)
+	c.Notes = cmp.Or(f.Notes, c.Notes)
+	c.ParentExternalID = cmp.Or(f.ParentExternalID, c.ParentExternalID)
+	c.RootExternalID = cmp.Or(f.RootExternalID, c.RootExternalID)
+	c.TalkSeconds = cmp.Or(f.TalkSeconds, c.TalkSeconds)
+	c.RecordingDeleted = cmp.Or(f.RecordingDeleted, c.RecordingDeleted)
+	takeTime(&c.StartedAt, f.StartedAt)
+	takeTime(&c.AnsweredAt, f.AnsweredAt)
+	takeTime(&c.EndedAt, f.EndedAt)
+}
+
+func takeTime(to *time.Time, from time.Time) {
+	if !from.IsZero() {
+		*to = from.UTC()
+	}
+}
+
+// tell adds the record's events, each step once, and its name.
+func (c *Call) tell(t *Told, f *CallFact, order int) {
+	for _, e := range f.Events {
+		if e.OccurredAt.IsZero() {
+			e.OccurredAt = t.Stamp.At
+		}
+		e.OccurredAt = e.OccurredAt.UTC()
+		told := ToldEvent{CallEvent: e, ToldBy: t.Ref, order: order}
+		if !slices.ContainsFunc(c.Events, told.same) {
+			c.Events = append(c.Events, told)
+		}
+	}
+	c.Provenance = append(c.Provenance, t.Ref)
+	if at := earliest(f.StartedAt, f.AnsweredAt, f.EndedAt); !at.IsZero() {
+		c.OccurredAt = earliest(c.OccurredAt, at)
+	} else if c.OccurredAt.IsZero() {
+		c.OccurredAt = t.Stamp.At
+	}
+}
+
+// same tells whether two events are one step of a call, whoever told it.
+func (e ToldEvent) same(o ToldEvent) bool {
+	return e.Type == o.Type && e.OccurredAt.Equal(o.OccurredAt) && e.Disposition == o.Disposition
+}
+
+// finish derives what follows from the whole of the facts.
+func (c *Call) finish(rules *Dispositions) {
+	slices.Sort(c.Provenance)
+	c.Provenance = slices.Compact(c.Provenance)
+	slices.SortStableFunc(c.Events, func(a, b ToldEvent) int {
+		return cmp.Or(a.OccurredAt.Compare(b.OccurredAt), cmp.Compare(a.order, b.order))
+	})
+	if !c.StartedAt.IsZero() {
+		c.OccurredAt = c.StartedAt
+	}
+	c.Contacted = !c.AnsweredAt.IsZero()
+	if c.DispositionRaw != "" {
+		rule, mapped := rules.Of(c.Key.Dialler, c.DispositionRaw)
+		c.Disposition = rule.Outcome
+		if mapped {
+			c.Contacted = rule.Contacted
+		}
+	}
+	if c.RecordingDeleted != nil && *c.RecordingDeleted {
+		c.RecordingURL = ""
+	}
+}
+
+// earliest returns the least of the times that are set.
+func earliest(times ...time.Time) time.Time {
+	var least time.Time
+	for _, t := range times {
+		if !t.IsZero() && (least.IsZero() || t.Before(least)) {
+			least = t
+		}
+	}
+	return least.UTC()
+}
+
+// resolve finds a call's lead: by the strongest word's strong key, else by a phone that only one lead holds.
+func (g *groups) resolve(refs []callRef) (lead int, rule string) {
+	for _, ref := range slices.Backward(refs) {
+		for _, k := range ref.keys {
+			if i, ok := g.byStrong[k]; ok && k.Strong() {
+				return i, string(k.Kind)
+			}
+		}
+	}
+	for _, ref := range slices.Backward(refs) {
+		for _, k := range ref.keys {
+			if k.Kind != KeyPhone || g.shared[k.Value] {
+				continue
+			}
+			if leads := g.byPhone[k.Value]; len(leads) == 1 {
+				return leads[0], string(k.Kind)
+			}
+		}
+	}
+	return -1, ""
+}

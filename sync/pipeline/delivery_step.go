@@ -1,0 +1,118 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// DeliveryClaim asks for deliveries of one destination that are due.
+type DeliveryClaim struct {
+	Destination string
+	// Owner is the daemon; Until is the end of its lease (law 2).
+	Owner      uuid.UUID
+	Now, Until time.Time
+	Limit      int
+}
+
+// ClaimedDelivery is a delivery that is ours until the lease ends.
+type ClaimedDelivery struct {
+	ID    uuid.UUID
+	State DeliveryState
+}
+
+// DeliveryCandidate is a delivery and all that decides about it, read at one moment.
+type DeliveryCandidate struct {
+	Delivery Delivery
+	// Lead is the lead as it is now, under the id that the delivery carries, or with nothing but a phone when HasLead is false.
+	Lead    LeadView
+	HasLead bool
+	// Phones are all numbers of lead and delivery.
+	Phones []string
+	// Optout names where an opt-out was found that holds: lead, phone or suppression; empty = nowhere.
+	Optout string
+	// Superseded tells that the lead was merged into one that has the same delivery.
+	Superseded bool
+	// RungAt is the last time another ringing delivery was sent to one of the phones, at this destination, and confirmed.
+	RungAt time.Time
+	// UnknownAt is the last time another ringing delivery was sent to one of the phones with an outcome that is still unknown.
+	UnknownAt time.Time
+	// InFlight tells that another ringing delivery to one of the phones is being sent right now.
+	InFlight bool
+}
+
+// DeliveryBegin asks to begin sending claimed deliveries.
+type DeliveryBegin struct {
+	Owner uuid.UUID
+	IDs   []uuid.UUID
+	// Now is asked once the locks are held; Lease is how long the daemon then has.
+	Now   func() time.Time
+	Lease time.Duration
+}
+
+// DeliveryDecision is what the checks came to.
+type DeliveryDecision struct {
+	// Send orders the request; else Change says what becomes of the row.
+	Send bool
+	// Phone is the number that the request rings or blocks.
+	Phone string
+	// Request is the request as a person may see it, Checks a JSON object of each check and its verdict.
+	Request string
+	Checks  json.RawMessage
+	Change  DeliveryChange
+}
+
+// BegunDelivery is a committed decision.
+type BegunDelivery struct {
+	// Delivery is the row as it was committed.
+	Delivery Delivery
+	Lead     LeadView
+	Decision DeliveryDecision
+	// Attempt is the number of the attempt's row, when Decision.Send.
+	Attempt int
+}
+
+// DeliveryChange is what becomes of a delivery's row.
+type DeliveryChange struct {
+	State     DeliveryState
+	Reason    string
+	Hold      string
+	NotBefore time.Time
+	// Attempts, Searches and Resends are the counters' new values.
+	Attempts, Searches, Resends int
+	// ExternalID empty leaves the row's own.
+	ExternalID string
+	// Error holds no personal data.
+	Error string
+}
+
+// AttemptKind says what a request was for.
+type AttemptKind string
+
+// The kinds of requests.
+const (
+	AttemptSend   AttemptKind = "send"
+	AttemptSearch AttemptKind = "search"
+)
+
+// DeliverySettlement is the end of a request, to be committed.
+type DeliverySettlement struct {
+	Kind AttemptKind
+	// Delivery is the row as it was when the request began: its SendingAt tells whether the row is still at that request.
+	Delivery Delivery
+	// Attempt is the number of the send's row; a search makes its own.
+	Attempt int
+	Owner   uuid.UUID
+	// Outcome and Detail go into the attempt's row.
+	Outcome, Detail string
+	// StartedAt and Now bound the request.
+	StartedAt, Now time.Time
+	Change         DeliveryChange
+}
+
+// MovedDelivery names a delivery that a sweep moved.
+type MovedDelivery struct {
+	ID                     uuid.UUID
+	Destination, Operation string
+}

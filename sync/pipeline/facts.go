@@ -1,0 +1,117 @@
+package pipeline
+
+import "time"
+
+// Facts is what one record says, in the pipeline's words. A vendor package makes it by a pure function of the record.
+// Absent says nothing: empty strings, nil pointers and zero times leave what others said alone.
+type Facts struct {
+	Leads []LeadFact
+	Calls []CallFact
+	DNC   []DNCFact
+}
+
+// Field names an attribute of a lead, in snake case as in analytics.lead_field_sources.
+type Field string
+
+// The fields of a lead. Amounts are exact decimal strings; FieldPhone is E.164 where valid, else as given.
+const (
+	FieldBusinessName     Field = "business_name"
+	FieldContactFirstName Field = "contact_first_name"
+	FieldContactLastName  Field = "contact_last_name"
+	FieldEmail            Field = "email"
+	FieldPhone            Field = "phone"
+	FieldIndustry         Field = "industry"
+	FieldMonthlyRevenue   Field = "monthly_revenue"
+	FieldRequestedAmount  Field = "requested_amount"
+	FieldSource           Field = "source"
+	FieldPriority         Field = "priority"
+	FieldTimezone         Field = "timezone" // IANA name
+	FieldCity             Field = "city"
+	FieldState            Field = "state"
+	FieldPostalCode       Field = "postal_code"
+	// FieldTags is a JSON array of strings.
+	FieldTags Field = "tags"
+	// FieldCustom is a JSON object.
+	FieldCustom Field = "custom_fields"
+)
+
+// LeadFact is what a record says of one lead.
+type LeadFact struct {
+	// Keys are the lead's identities. The first strong one is how the record itself names the lead; without a strong
+	// one the phone does.
+	Keys []Key
+	// Fields holds what the record says; an empty value clears the field, which only a write by API or operator does.
+	Fields map[Field]string
+	// CreatedAt is the lead's own age: the earliest time the source tells of it (UTC), zero when it tells none.
+	CreatedAt time.Time
+}
+
+// Direction of a call.
+type Direction string
+
+// Directions, as the LendWorks contract spells them.
+const (
+	Inbound  Direction = "inbound"
+	Outbound Direction = "outbound"
+)
+
+// CallFact is what a record says of one call.
+type CallFact struct {
+	Key CallKey
+	// Lead holds references to the call's lead, strongest first. A reference links the call; it makes no lead.
+	Lead      []Key
+	Direction Direction
+	Campaign  string
+	Agent     AgentRef
+	// FromNumber and ToNumber are E.164 where valid, else as given.
+	FromNumber, ToNumber             string
+	StartedAt, AnsweredAt, EndedAt   time.Time
+	TalkSeconds                      *int
+	Disposition                      string // the dialler's raw code
+	DispositionName                  string // the dialler's own words for it
+	RecordingURL                     string
+	RecordingDeleted                 *bool
+	Notes                            string
+	ParentExternalID, RootExternalID string
+	Events                           []CallEvent
+}
+
+// AgentRef is an agent as a dialler names them.
+type AgentRef struct {
+	ID, Name, Email string
+}
+
+// EventType is a step in a call's life, as LendWorks spells it.
+type EventType string
+
+// Event types of contracts/lendworks.md section 8.1, and the recording that becomes known.
+const (
+	EventStarted     EventType = "call_started"
+	EventAnswered    EventType = "call_answered"
+	EventEnded       EventType = "call_ended"
+	EventDisposition EventType = "disposition"
+	EventTransfer    EventType = "transfer"
+	EventHold        EventType = "hold"
+	EventResume      EventType = "resume"
+	EventRecording   EventType = "recording"
+)
+
+// CallEvent is one step of a call.
+type CallEvent struct {
+	Type EventType
+	// OccurredAt is UTC.
+	OccurredAt  time.Time
+	Disposition string
+}
+
+// DNCFact is an opt-out, or its lift.
+type DNCFact struct {
+	// Phone is the number in E.164, empty when only the vendor's lead was named.
+	Phone string
+	// Lead names the lead by key where the post told no usable phone.
+	Lead   []Key
+	Reason string
+	Since  time.Time
+	// Lift cancels the opt-outs of the same phone or lead that were first seen before it.
+	Lift bool
+}

@@ -1,0 +1,128 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"maps"
+	"time"
+)
+
+// Lead is one lead, folded from everything told of it.
+type Lead struct {
+	// Keys are sorted; the least strong one, or the phone, orders leads among each other.
+	Keys   []LinkedKey
+	Fields map[Field]Won
+	// Phones are the valid phones, shared ones left out.
+	Phones []string
+
+	CreatedAt       time.Time
+	FirstSourceTime time.Time
+	Stage           string
+	StageChangedAt  time.Time
+	LastContactedAt time.Time
+	Attempts        int
+	FirstDialledAt  time.Time
+	FirstAnsweredAt time.Time
+
+	DNC       bool
+	DNCReason string
+	DNCAt     time.Time
+}
+
+// Won is the value of a field and who told it.
+type Won struct {
+	Value  string    `json:"value"`
+	Source Source    `json:"source"`
+	At     time.Time `json:"source_time"`
+}
+
+// foldLeads makes the leads. Facts come weakest first, so the last word on a field stands.
+func foldLeads(told []Told, g *groups, calls []Call, dnc *optOuts, rules Rules) []Lead {
+	leads := make([]Lead, len(g.list))
+	for i := range g.list {
+		group := &g.list[i]
+		lead := &leads[i]
+		lead.Keys, lead.Phones, lead.Fields = group.keys, group.phones, map[Field]Won{}
+		for _, ref := range group.facts {
+			lead.take(&told[ref.told], &told[ref.told].Facts.Leads[ref.fact])
+		}
+		if out, ok := dnc.ofLead(i, group); ok {
+			lead.DNC, lead.DNCReason, lead.DNCAt = true, out.Reason, out.Since
+		}
+	}
+	takeCalls(leads, calls, rules.Dispositions)
+	return leads
+}
+
+func (l *Lead) take(t *Told, f *LeadFact) {
+	for field, value := range f.Fields {
+		won := Won{Value: value, Source: t.Stamp.Source, At: t.Stamp.At}
+		if field == FieldCustom {
+			won.Value = mergeObjects(l.Fields[field].Value, value)
+		}
+		l.Fields[field] = won
+	}
+	created := f.CreatedAt
+	if created.IsZero() || created.After(t.Stamp.At) {
+		created = t.Stamp.At
+	}
+	l.CreatedAt = earliest(l.CreatedAt, created)
+	l.FirstSourceTime = l.CreatedAt
+}
+
+// mergeObjects overlays one JSON object with another, key by key: each source knows its own custom fields only.
+func mergeObjects(weak, strong string) string {
+	merged, over := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	// What is not an object says nothing here; it stays readable in the record.
+	_ = json.Unmarshal([]byte(weak), &merged)
+	if json.Unmarshal([]byte(strong), &over) != nil {
+		return weak
+	}
+	maps.Copy(merged, over)
+	text, err := json.Marshal(merged)
+	if err != nil {
+		return weak
+	}
+	return string(text)
+}
+
+// takeCalls derives stage, last contact and attempts from the whole set of each lead's calls, by occurred time.
+func takeCalls(leads []Lead, calls []Call, rules *Dispositions) {
+	moves := make([][]stageMove, len(leads))
+	for i := range calls {
+		c := &calls[i]
+		if c.Lead < 0 {
+			continue
+		}
+		l := &leads[c.Lead]
+		moves[c.Lead] = append(moves[c.Lead], c.moves(rules)...)
+		if c.Direction == Outbound {
+			l.Attempts++
+			l.FirstDialledAt = earliest(l.FirstDialledAt, c.OccurredAt)
+		}
+		l.FirstAnsweredAt = earliest(l.FirstAnsweredAt, c.AnsweredAt)
+		if c.Contacted && c.contactedAt().After(l.LastContactedAt) {
+			l.LastContactedAt = c.contactedAt()
+		}
+	}
+	for i := range leads {
+		leads[i].Stage, leads[i].StageChangedAt = stageOf(leads[i].CreatedAt, moves[i])
+	}
+}
+
+// DialPhone returns the number to dial in E.164: the phone field where it is valid, else the first valid phone known,
+// shared ones included; empty when there is none.
+func (l *Lead) DialPhone() string {
+	first := ""
+	for _, k := range l.Keys {
+		if k.Kind != KeyPhone {
+			continue
+		}
+		if k.Value == l.Fields[FieldPhone].Value {
+			return k.Value
+		}
+		if first == "" {
+			first = k.Value
+		}
+	}
+	return first
+}

@@ -1,0 +1,101 @@
+package walk
+
+import (
+	"context"
+	"time"
+)
+
+// When a batch is committed: after so many rows or bytes, or so long after its first page came.
+const (
+	batchRows  = 1000
+	batchBytes = 16 << 20
+	batchWait  = 250 * time.Millisecond
+	// commitLimit bounds one transaction; the lease is renewed beside it.
+	commitLimit = 30 * time.Second
+)
+
+// writer gathers parts and commits them.
+type writer struct {
+	run   *run
+	batch Batch
+	bytes int
+	parts int
+}
+
+// start writes until parts end, and returns the first failure of a commit. Parts that come after it are dropped; the
+// stages before are stopped by then.
+func (w *writer) start(ctx context.Context, parts <-chan *part, stop func(error)) error {
+	w.reset()
+	timer := time.NewTimer(batchWait)
+	timer.Stop()
+	defer timer.Stop()
+	var failed error
+	commit := func() {
+		timer.Stop()
+		if failed == nil && w.parts > 0 {
+			if failed = w.commit(ctx); failed != nil {
+				stop(failed)
+			}
+		}
+		w.reset()
+	}
+	for {
+		select {
+		case p, ok := <-parts:
+			if !ok {
+				commit() // what a gentle stop or an error leaves behind are whole pages
+				return failed
+			}
+			if w.parts == 0 {
+				timer.Reset(batchWait)
+			}
+			w.add(p)
+			if !p.whole || p.last || len(w.batch.Records)+len(w.batch.Bad) >= batchRows || w.bytes >= batchBytes {
+				commit()
+			}
+		case <-timer.C:
+			commit()
+		}
+	}
+}
+
+func (w *writer) reset() {
+	r := w.run
+	w.batch = Batch{Walk: r.walk, Run: r.id, Lease: leaseFor, Bump: r.stream.Bump}
+	w.bytes, w.parts = 0, 0
+}
+
+func (w *writer) add(p *part) {
+	b := &w.batch
+	w.parts++
+	w.bytes += p.bytes
+	if b.Records == nil {
+		b.Records = p.records
+	} else {
+		b.Records = append(b.Records, p.records...)
+	}
+	b.Bad = append(b.Bad, p.bad...)
+	b.Cursor = p.cursor
+	if p.whole {
+		b.Pages++
+	}
+	w.run.narrow(p.limit)
+	b.Window = w.run.narrowed
+	if p.last {
+		b.Done = true
+		b.Covers = w.run.covers()
+	}
+}
+
+// commit ignores the end of ctx: a transaction that has begun is quicker to finish than to repeat, and the store would
+// close its connection.
+func (w *writer) commit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
+	defer cancel()
+	c, err := w.run.runner.Store.Commit(ctx, w.batch)
+	if err != nil {
+		return err
+	}
+	w.run.committed(&w.batch, c)
+	return nil
+}
