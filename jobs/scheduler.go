@@ -68,7 +68,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 
 func (s *Scheduler) warn(ctx context.Context, doing string, err error) {
 	if ctx.Err() == nil {
-		s.Log.WarnContext(ctx, doing+" failed", "error", err)
+		s.Log.WarnContext(ctx, "scheduling failed", "doing", doing, "error", err)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -37,7 +36,7 @@ type foldWorld struct {
 func newFoldWorld(t *testing.T) *foldWorld {
 	t.Helper()
 	db := &store.DB{
-		Pool: storetest.DB(t), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Pool: storetest.DB(t), Log: slog.New(slog.DiscardHandler),
 		Clock: func() time.Time { return foldStart.Add(time.Hour) },
 	}
 	return &foldWorld{t: t, db: db, rec: &store.Reconciler{
@@ -231,6 +230,57 @@ func randomRecord(rng *rand.Rand) foldRecord {
 		r.facts.DNC = []pipeline.DNCFact{fact}
 	}
 	return r
+}
+
+// TestReconcileHearsOfEarlierSightings: of two facts told of the same moment the later seen one wins, until it turns out to
+// have been seen first.
+func TestReconcileHearsOfEarlierSightings(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	land := func(object, city string, seen int) {
+		t.Helper()
+		payload, err := json.Marshal(pipeline.Facts{Leads: []pipeline.LeadFact{{
+			Keys:   []pipeline.Key{{Kind: pipeline.KeyConvosoLead, Account: "default", Value: "1"}},
+			Fields: map[pipeline.Field]string{pipeline.FieldCity: city},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+			_, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceConvoso, Stream: "s"},
+				[]store.LandRecord{{ObjectID: object, Payload: payload, SourceTime: foldStart, ObservedAt: foldStart.Add(time.Duration(seen) * time.Minute)}},
+				store.LandOptions{Bump: true})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.drain()
+	}
+	city := func() (got string) {
+		t.Helper()
+		if err := w.db.Pool.QueryRow(t.Context(), `select city from pipeline.leads`).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	land("a", "Salem", 5)
+	land("b", "Bend", 7)
+	if got := city(); got != "Bend" {
+		t.Fatalf("city = %s, want that of the later seen fact", got)
+	}
+	land("b", "Bend", 9)
+	if got := city(); got != "Bend" {
+		t.Fatalf("city = %s after a repeat", got)
+	}
+	land("a", "Salem", 11)
+	if got := city(); got != "Bend" {
+		t.Fatalf("city = %s: a repeat overtook what was told in between", got)
+	}
+	land("b", "Bend", 3)
+	if got := city(); got != "Salem" {
+		t.Fatalf("city = %s, want that of the fact which now was seen last", got)
+	}
 }
 
 func TestMain(m *testing.M) { storetest.Main(m) }

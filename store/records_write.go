@@ -249,8 +249,16 @@ func (l *landing) replaceAll(ctx context.Context, obs []*observation) (same []*o
 	return same, l.upsertTyped(ctx, changed)
 }
 
-// The hash moves together with observed_at: the two decide which of two observations of one instant stays.
+// The hash moves together with observed_at: the two decide which of two observations of one instant stays. An earlier
+// first_seen_at may change what the fold makes of the record, which is therefore queued.
 const recordsTouchSQL = `
+with lowered as (
+  insert into ops.reconcile_queue (org_id, record_id)
+  select r.org_id, r.record_id
+  from unnest(@ids::bigint[], @first_seen::timestamptz[]) as g (record_id, first_seen)
+  join ops.records r using (record_id)
+  where g.first_seen < r.first_seen_at
+)
 update ops.records r
 set observed_at = greatest(r.observed_at, g.observed_at),
     content_hash = case when (g.observed_at, g.hash) > (r.observed_at, r.content_hash) then g.hash else r.content_hash end,

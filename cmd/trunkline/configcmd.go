@@ -65,7 +65,7 @@ func (p *program) printConfig(c *config, asJSON bool) error {
 // shown is a variable's value as it was given, secrets masked, else its default.
 func (p *program) shown(v variable) string {
 	if v.secret {
-		return v.value.Interface().(vendorapi.Secret).String() //nolint:errcheck // secret means this type
+		return v.value.Interface().(vendorapi.Secret).String()
 	}
 	if v.value.Type() == prefixedType {
 		var names []string

@@ -69,7 +69,6 @@ func (p *program) demo(ctx context.Context, exit bool) error {
 		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
 	}
 	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
-	slog.SetDefault(log)
 	d, err := p.startDemo(ctx, c, log)
 	if err != nil {
 		return err
@@ -88,6 +87,7 @@ func (p *program) demo(ctx context.Context, exit bool) error {
 
 // startDemo starts the daemon on an emptied database.
 func (p *program) startDemo(ctx context.Context, c *config, log *slog.Logger) (*daemon, error) {
+	adoptStandardLog(log)
 	db, err := openDatabase(ctx, &c.General, log, poolConns)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) } //nolint:gosec // a descriptor fits an int
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // newLogger makes the one logger of the process: tint on a terminal, JSON elsewhere, always one event a line.
 func newLogger(w io.Writer, g *generalConfig, terminal bool, secrets []vendorapi.Secret) *slog.Logger {
@@ -29,6 +29,11 @@ func newLogger(w io.Writer, g *generalConfig, terminal bool, secrets []vendorapi
 		h = slog.NewJSONHandler(w, options)
 	}
 	return slog.New(&safeHandler{h, secrets})
+}
+
+// adoptStandardLog sends what libraries print through the standard log the same way as ours, masked and on one line.
+func adoptStandardLog(log *slog.Logger) {
+	slog.SetDefault(log) //nolint:forbidigo // libraries know no other way; ours is handed down
 }
 
 // safeHandler is the last net under the log: whatever slipped through above, a secret is masked and a message stays on

@@ -55,8 +55,6 @@ func (p *program) serve(ctx context.Context, overlay map[string]string, withSand
 		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
 	}
 	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
-	// What libraries print through the standard log goes the same way.
-	slog.SetDefault(log)
 	d, err := p.startDaemon(ctx, c, log)
 	if err != nil {
 		return err
@@ -65,6 +63,7 @@ func (p *program) serve(ctx context.Context, overlay map[string]string, withSand
 }
 
 func (p *program) startDaemon(ctx context.Context, c *config, log *slog.Logger) (*daemon, error) {
+	adoptStandardLog(log)
 	db, err := openDatabase(ctx, &c.General, log, poolConns)
 	if err != nil {
 		return nil, err
@@ -135,4 +134,7 @@ type runningSandbox struct {
 func (r *runningSandbox) Env() map[string]string { return r.Sandbox.Env(r.server.URL()) }
 
 // Close ends the listener.
-func (r *runningSandbox) Close() { r.server.Close() }
+func (r *runningSandbox) Close() {
+	// The process ends right after; a listener that fails to close takes nothing with it.
+	_ = r.server.Close()
+}

@@ -76,7 +76,7 @@ func claimsOf(l *Lead, known map[Key]LedgerEntry) []LedgerEntry {
 		}
 	}
 	slices.SortFunc(claims, func(x, y LedgerEntry) int {
-		return cmp.Or(x.FirstSourceTime.Compare(y.FirstSourceTime), x.Key.Compare(y.Key))
+		return cmp.Or(x.FirstSourceTime.Compare(y.FirstSourceTime), x.Compare(y.Key))
 	})
 	return claims
 }
@@ -87,7 +87,7 @@ func compareClaims(x, y []LedgerEntry) int {
 	case len(x) == 0 || len(y) == 0:
 		return cmp.Compare(len(y), len(x))
 	default:
-		return cmp.Or(x[0].FirstSourceTime.Compare(y[0].FirstSourceTime), x[0].Key.Compare(y[0].Key))
+		return cmp.Or(x[0].FirstSourceTime.Compare(y[0].FirstSourceTime), x[0].Compare(y[0].Key))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -61,12 +62,19 @@ type Client struct {
 // NewHTTP returns the transport settings that every vendor client shares: no redirects (a redirected POST becomes a GET,
 // and a token must not go to another host), no cookies, bounded waits for connection and headers.
 func NewHTTP() *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 8
-	transport.ResponseHeaderTimeout = 30 * time.Second
-	transport.TLSHandshakeTimeout = 10 * time.Second
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Client{
-		Transport:     transport,
+		Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           dialer.DialContext,
+			ForceAttemptHTTP2:     true,
+			MaxIdleConns:          100,
+			MaxIdleConnsPerHost:   8,
+			IdleConnTimeout:       90 * time.Second,
+			TLSHandshakeTimeout:   10 * time.Second,
+			ResponseHeaderTimeout: 30 * time.Second,
+			ExpectContinueTimeout: time.Second,
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -184,7 +192,6 @@ func (c *Client) open(ctx context.Context, r Request) (*Stream, error) {
 		return nil, err
 	}
 	askedAt := c.Now().UTC()
-	//nolint:bodyclose // closed by the caller through Stream, or below
 	resp, err := c.HTTP.Do(req)
 	took := c.Now().Sub(askedAt)
 	if err != nil {

@@ -27,7 +27,7 @@ func testClient(t *testing.T, base string) *Client {
 		t.Fatal(err)
 	}
 	return &Client{
-		Vendor: "acme", Base: u, HTTP: NewHTTP(), Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Vendor: "acme", Base: u, HTTP: NewHTTP(), Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Timeout: 2 * time.Second, Secrets: []Secret{testSecret},
 	}
 }
@@ -108,7 +108,7 @@ func TestSentIsKnown(t *testing.T) {
 		t.Errorf("an unknown outcome carries a context error: %v", err)
 	}
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own port
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func isContext(err error) bool {
 }
 
 func unwrap(err error) error {
-	if u, ok := err.(interface{ Unwrap() error }); ok { //nolint:errorlint // walks the chain by hand
+	if u, ok := err.(interface{ Unwrap() error }); ok {
 		return u.Unwrap()
 	}
 	return nil
@@ -175,7 +175,7 @@ func TestNoSecretInErrors(t *testing.T) {
 // rawServer answers every connection with the same bytes.
 func rawServer(t *testing.T, answer string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own port
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
