@@ -3,7 +3,6 @@ package convolo
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -86,30 +85,11 @@ func (c *Config) check() (*url.URL, error) {
 }
 
 func (c *Config) checkURL(f *faults) *url.URL {
-	u, err := url.Parse(c.URL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		f.add("CONVOLO_URL", "is no https:// URL")
-		return nil
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		f.add("CONVOLO_URL", "must have no user, query or fragment")
-		return nil
-	case u.Scheme == "http" && !nearby(u.Hostname()):
-		f.add("CONVOLO_URL", "must be https://: over http:// the keys could be read on the way")
-		return nil
-	}
-	if !strings.HasSuffix(u.Path, "/") {
-		u.Path += "/"
+	u, err := vendorapi.ParseBase(c.URL)
+	if err != nil {
+		f.add("CONVOLO_URL", err.Error())
 	}
 	return u
-}
-
-// nearby tells whether a host is this machine or one of a private network, where plain http serves a simulator.
-func nearby(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.IsLoopback() || ip.IsPrivate()
-	}
-	return !strings.Contains(host, ".")
 }
 
 // ParseAgents reads the text of CONVOLO_AGENTS: name:phone, parted by commas. The error numbers every entry that is no such pair.

@@ -71,7 +71,7 @@ func answer(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(status)
-		fmt.Fprint(w, body) //nolint:errcheck // the client may have gone
+		fmt.Fprint(w, body)
 	}
 }
 

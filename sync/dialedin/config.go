@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -125,30 +124,11 @@ func (c *Config) check() (*url.URL, map[Group]string, *rules, *fieldMap, error) 
 }
 
 func (c *Config) checkBase(f *faults) *url.URL {
-	u, err := url.Parse(c.BaseURL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		f.add("DIALEDIN_BASE_URL", "is no https:// URL")
-		return nil
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		f.add("DIALEDIN_BASE_URL", "must have no user, query or fragment")
-		return nil
-	case u.Scheme == "http" && !nearby(u.Hostname()):
-		f.add("DIALEDIN_BASE_URL", "must be https://: over http:// the token could be read on the way")
-		return nil
-	}
-	if !strings.HasSuffix(u.Path, "/") {
-		u.Path += "/"
+	u, err := vendorapi.ParseBase(c.BaseURL)
+	if err != nil {
+		f.add("DIALEDIN_BASE_URL", err.Error())
 	}
 	return u
-}
-
-// nearby tells whether a host is this machine or one of a private network, where plain http serves a simulator.
-func nearby(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.IsLoopback() || ip.IsPrivate()
-	}
-	return !strings.Contains(host, ".")
 }
 
 func (c *Config) checkScripts(f *faults) map[Group]string {

@@ -97,7 +97,7 @@ func TestTransport(t *testing.T) {
 	cut := newVendor(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	half := newVendor(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
-		fmt.Fprint(w, "Result: OK") //nolint:errcheck // cut below
+		fmt.Fprint(w, "Result: OK")
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -218,3 +218,20 @@ func TestSecretNeverPrints(t *testing.T) {
 		t.Errorf("a secret printed itself: %s %s", text, log.String())
 	}
 }
+
+func TestParseBase(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"https://a.example/x": "https://a.example/x/", "https://a.example": "https://a.example/", "http://127.0.0.1:1/": "http://127.0.0.1:1/",
+		"http://box:1/x/": "http://box:1/x/", "http://10.0.0.7": "http://10.0.0.7/",
+	} {
+		if u, err := ParseBase(text); err != nil || u.String() != want {
+			t.Errorf("ParseBase(%q) = %v, %v, want %s", text, u, err, want)
+		}
+	}
+	for _, text := range []string{"", "s3cr3t", "ftp://a.example", "https://u:s3cr3t@a.example", "https://a.example/?k=s3cr3t", "http://a.example", "http://8.8.8.8", "https://", "https://a.example/#s3cr3t", ":s3cr3t"} {
+		if u, err := ParseBase(text); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("ParseBase(%q) = %v, %v, want an error that does not quote it", text, u, err)
+		}
+	}
+}
