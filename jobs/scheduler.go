@@ -21,7 +21,9 @@ const tick = time.Second
 type Recurring struct {
 	Name string
 	Spec Spec
-	Due  func(ctx context.Context, tx pgx.Tx, slot time.Time) error
+	// Later makes a schedule that is new wait for the first time its spec names; without it, it is due at once.
+	Later bool
+	Due   func(ctx context.Context, tx pgx.Tx, slot time.Time) error
 }
 
 // Scheduler makes one job per due slot.
@@ -35,7 +37,7 @@ func (s *Scheduler) schedules() []store.Schedule {
 	var out []store.Schedule
 	for _, r := range s.List {
 		if !r.Spec.Off() {
-			out = append(out, store.Schedule{Name: r.Name, Spec: r.Spec.String(), Zone: r.Spec.Zone(), Next: r.Spec.Next})
+			out = append(out, store.Schedule{Name: r.Name, Spec: r.Spec.String(), Zone: r.Spec.Zone(), Next: r.Spec.Next, Later: r.Later})
 		}
 	}
 	return out
@@ -97,10 +99,12 @@ type LiveWalk struct {
 }
 
 // Name is the schedule's name: source, stream and account.
-func (l *LiveWalk) Name() string {
-	name := fmt.Sprintf("%s.%s", l.Key.Source, l.Key.Stream)
-	if l.Key.Account != store.DefaultAccount {
-		name += "." + l.Key.Account
+func (l *LiveWalk) Name() string { return streamName(l.Key) }
+
+func streamName(key store.StreamKey) string {
+	name := fmt.Sprintf("%s.%s", key.Source, key.Stream)
+	if key.Account != store.DefaultAccount {
+		name += "." + key.Account
 	}
 	return name
 }

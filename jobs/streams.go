@@ -18,6 +18,15 @@ type StreamEntry struct {
 	Stream *walk.Stream
 	Table  *store.TypedTable
 	Spec   Spec
+	// Rereads are the second looks at what was read before.
+	Rereads []RereadEntry
+}
+
+// RereadEntry is one recurring second look: how far back, and when.
+type RereadEntry struct {
+	Kind walk.Kind
+	Span time.Duration
+	Spec Spec
 }
 
 // IPSCAPEConfig says how an ipSCAPE account is walked; see interface.md section 3 for the variables.
@@ -27,6 +36,7 @@ type IPSCAPEConfig struct {
 	Start, Settle, Overlap time.Duration
 	MaxPages               int
 	Activities, Leads      Spec
+	Rereads                []RereadEntry
 }
 
 // IPSCAPE lists the streams of an ipSCAPE account.
@@ -43,8 +53,9 @@ type listFunc func(ctx context.Context, r ipscape.ListRequest, onNext func(curso
 
 func (c IPSCAPEConfig) entry(name string, spec Spec, list listFunc, read func([]byte) (ipscape.Item, error), table *store.TypedTable) StreamEntry {
 	return StreamEntry{
-		Spec:  spec,
-		Table: table,
+		Spec:    spec,
+		Table:   table,
+		Rereads: c.Rereads,
 		Stream: &walk.Stream{
 			Source: pipeline.SourceIPSCAPE, Name: name, Capability: walk.Created,
 			Start: c.Start, Settle: c.Settle, Overlap: c.Overlap, MaxPages: c.MaxPages,

@@ -26,6 +26,8 @@ type Sweeper struct {
 	Engine *deliver.Engine
 	Log    *slog.Logger
 	Daemon store.Daemon
+	// Streams are those whose holes are looked for.
+	Streams []store.StreamKey
 }
 
 // Run sweeps until ctx ends.
@@ -62,6 +64,11 @@ func (s *Sweeper) drains(ctx context.Context, tx pgx.Tx) error {
 }
 
 func (s *Sweeper) walks(ctx context.Context, tx pgx.Tx) error {
+	for _, key := range s.Streams {
+		if err := s.walkHoles(ctx, tx, key); err != nil {
+			return err
+		}
+	}
 	open, err := s.DB.OpenWalks(ctx, tx, openWalksMax)
 	if err != nil {
 		return err

@@ -15,18 +15,20 @@ type Schedule struct {
 	Zone string
 	// Next returns the first due time after t.
 	Next func(t time.Time) time.Time
+	// Later makes a new schedule wait for Next; without it, it is due at once.
+	Later bool
 }
 
 const scheduleUpsertSQL = `
 insert into ops.schedules as s (name, spec, zone, next_slot, updated_at)
-values (@name, @spec, @zone, @now, @now)
+values (@name, @spec, @zone, @first, @now)
 on conflict (name) do update
 set spec = excluded.spec, zone = excluded.zone, next_slot = @next, updated_at = excluded.updated_at
 where s.spec <> excluded.spec or s.zone <> excluded.zone`
 
 const schedulesForgetSQL = `delete from ops.schedules where not name = any(@names)`
 
-// EnsureSchedules brings ops.schedules in step with the configuration. A schedule that is new is due at once; one whose
+// EnsureSchedules brings ops.schedules in step with the configuration. A schedule that is new is due at once, unless it is Later; one whose
 // spec changed is due when the new spec says; the others keep their due times over restarts.
 func (db *DB) EnsureSchedules(ctx context.Context, schedules []Schedule) error {
 	now := db.Now()
@@ -34,8 +36,12 @@ func (db *DB) EnsureSchedules(ctx context.Context, schedules []Schedule) error {
 		names := []string{}
 		for _, s := range schedules {
 			names = append(names, s.Name)
+			first, next := now, s.Next(now)
+			if s.Later {
+				first = next
+			}
 			_, err := tx.Exec(ctx, scheduleUpsertSQL, pgx.StrictNamedArgs{
-				"name": s.Name, "spec": s.Spec, "zone": s.Zone, "now": now, "next": s.Next(now),
+				"name": s.Name, "spec": s.Spec, "zone": s.Zone, "now": now, "first": first, "next": next,
 			})
 			if err != nil {
 				return fmt.Errorf("writing schedule %s: %w", s.Name, err)

@@ -50,9 +50,13 @@ type ipscapeConfig struct {
 	Start        span             `env:"IPSCAPE_START, default=720h" help:"how far the first sync reaches back"`
 	Settle       duration         `env:"IPSCAPE_SETTLE, default=60s" help:"the youngest time is not read yet"`
 	Overlap      duration         `env:"IPSCAPE_OVERLAP, default=15m" help:"how much of the covered time each tick reads again"`
+	Lookback     span             `env:"IPSCAPE_LOOKBACK, default=48h" help:"how far the hourly second look reaches back"`
+	Rescan       span             `env:"IPSCAPE_RESCAN, default=336h" help:"how far the daily second look reaches back"`
 	MaxPages     count            `env:"IPSCAPE_MAX_PAGES, default=100000" help:"ceiling of one walk"`
 	Activities   cronSpec         `env:"IPSCAPE_SCHEDULE_ACTIVITIES, default=@every 1m" help:"cron, @every or off"`
 	Leads        cronSpec         `env:"IPSCAPE_SCHEDULE_LEADS, default=@every 1m" help:"cron, @every or off"`
+	LookbackAt   cronSpec         `env:"IPSCAPE_SCHEDULE_LOOKBACK, default=@every 1h" help:"cron, @every or off"`
+	RescanAt     cronSpec         `env:"IPSCAPE_SCHEDULE_RESCAN, default=@daily" help:"cron, @every or off"`
 	Paths        prefixed         `env:"IPSCAPE_PATH_<OPERATION>" help:"path of an operation"`
 }
 

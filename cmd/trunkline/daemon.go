@@ -195,6 +195,11 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 		DB: d.db.DB, Queue: d.queue, Engine: d.engine, Log: d.log,
 		Daemon: store.Daemon{ID: d.id, Host: host, Version: versionText(), StartedAt: d.db.Now()},
 	}
+	for _, s := range d.streams {
+		if s.Stream.Capability == walk.Created {
+			d.sweeper.Streams = append(d.sweeper.Streams, s.key)
+		}
+	}
 	return nil
 }
 
@@ -202,18 +207,20 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 func (d *daemon) recurring() []jobs.Recurring {
 	var list []jobs.Recurring
 	for _, s := range d.streams {
-		live := &jobs.LiveWalk{
-			Store: d.walkStore, Queue: d.queue, Key: s.key, Stream: s.Stream,
-			VendorNow: func() time.Time { return d.runner.VendorNow(s.key.Org, s.key.Account, s.key.Source) },
-		}
+		vendorNow := func() time.Time { return d.runner.VendorNow(s.key.Org, s.key.Account, s.key.Source) }
+		live := &jobs.LiveWalk{Store: d.walkStore, Queue: d.queue, Key: s.key, Stream: s.Stream, VendorNow: vendorNow}
 		list = append(list, jobs.Recurring{Name: live.Name(), Spec: s.Spec, Due: live.Due})
+		for _, e := range s.Rereads {
+			again := &jobs.Reread{DB: d.db.DB, Queue: d.queue, Key: s.key, Stream: s.Stream, Kind: e.Kind, Span: e.Span, VendorNow: vendorNow}
+			list = append(list, jobs.Recurring{Name: again.Name(), Spec: e.Spec, Due: again.Due, Later: true})
+		}
 	}
 	daily, err := jobs.ParseSpec("17 3 * * *", time.UTC)
 	if err != nil {
 		// A constant that does not parse is found by any test that starts a daemon.
 		d.log.Error("schedule of the upkeep cannot be read", "error", err)
 	}
-	return append(list, jobs.Recurring{Name: "upkeep", Spec: daily, Due: func(ctx context.Context, tx pgx.Tx, slot time.Time) error {
+	return append(list, jobs.Recurring{Name: "upkeep", Spec: daily, Later: true, Due: func(ctx context.Context, tx pgx.Tx, slot time.Time) error {
 		return d.queue.Insert(ctx, tx, jobs.UpkeepArgs{Slot: slot})
 	}})
 }

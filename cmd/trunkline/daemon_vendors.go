@@ -15,6 +15,7 @@ import (
 	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
+	"github.com/trunkline/trunkline/sync/walk"
 )
 
 func newVendorHTTP() *http.Client { return vendorapi.NewHTTP() }
@@ -48,6 +49,10 @@ func (d *daemon) addIPSCAPE(ctx context.Context) error {
 	entries := jobs.IPSCAPE(jobs.IPSCAPEConfig{
 		Client: client, Settings: c.settings(), Start: c.Start.Duration, Settle: c.Settle.Duration, Overlap: c.Overlap.Duration,
 		MaxPages: int(c.MaxPages), Activities: c.Activities.Spec, Leads: c.Leads.Spec,
+		Rereads: []jobs.RereadEntry{
+			{Kind: walk.Lookback, Span: c.Lookback.Duration, Spec: c.LookbackAt.Spec},
+			{Kind: walk.Rescan, Span: c.Rescan.Duration, Spec: c.RescanAt.Spec},
+		},
 	})
 	for _, e := range entries {
 		d.streams = append(d.streams, accountStream{

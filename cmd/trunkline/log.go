@@ -70,6 +70,9 @@ func (h *safeHandler) WithGroup(name string) slog.Handler {
 func (h *safeHandler) attr(a slog.Attr) slog.Attr {
 	value := a.Value.Resolve()
 	switch v := value.Any().(type) {
+	case time.Duration:
+		// JSON would show nanoseconds, which nobody reads.
+		return slog.String(a.Key, v.String())
 	case string:
 		return slog.String(a.Key, h.text(v))
 	case error:
