@@ -52,7 +52,11 @@ func ConvosoPost(post *store.Post) convoso.Post {
 	}
 }
 
-// suppressionsOf names the phone, or each of the lead's keys where there is no phone.
+// callKind is the kind of a suppression by call. No lead has such a key, so it blocks nothing by itself: the fold, which
+// comes within a second, puts the opt-out to the call's lead or number.
+const callKind = pipeline.KeyKind("call:" + pipeline.SourceConvoso)
+
+// suppressionsOf names the phone, or each of the lead's keys where there is no phone, or the call where nothing else is told.
 func suppressionsOf(account string, s convoso.Suppression) []store.Suppression {
 	base := store.Suppression{Stream: s.Stream, ObjectID: s.ObjectID, Reason: s.Reason}
 	named := func(kind pipeline.KeyKind, account, value string) store.Suppression {
@@ -69,6 +73,9 @@ func suppressionsOf(account string, s convoso.Suppression) []store.Suppression {
 	}
 	if s.RemoteID != "" {
 		found = append(found, named(pipeline.KeyRemote, "", s.RemoteID))
+	}
+	if s.CallID != "" {
+		found = append(found, named(callKind, account, s.CallID))
 	}
 	return found
 }

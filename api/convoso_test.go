@@ -221,6 +221,16 @@ func TestDNCPostSuppressesBeforeItIsAnswered(t *testing.T) {
 		string(pipeline.KeyConvosoLead)); n != 1 {
 		t.Errorf("%d suppressions of the lead key", n)
 	}
+	// And where nothing but the call is told, the call.
+	if got := w.post("?event=dnc", `{"call_log_id":"3"}`); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if n := w.count(`select count(*) from ops.suppressions where kind = 'call:convoso' and account_id = 'default' and value = '3'`); n != 1 {
+		t.Errorf("%d suppressions of the call", n)
+	}
+	if got := w.post("?event=dnc", `{"email":"ana@birchhill.example"}`); got.status != 422 {
+		t.Errorf("an opt-out of nobody: %d %s", got.status, got.body)
+	}
 }
 
 func TestConcurrentPostsShareCommits(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	codeKeyExpired       = "API_KEY_EXPIRED"
 	codeForbidden        = "FORBIDDEN"
 	codeNotFound         = "NOT_FOUND"
+	codeConflict         = "CONFLICT"
 	codeMethodNotAllowed = "METHOD_NOT_ALLOWED"
 	codeTimeout          = "REQUEST_TIMEOUT"
 	codeTooLarge         = "PAYLOAD_TOO_LARGE"

@@ -20,6 +20,8 @@ const (
 	ops
 	// receiving routes check the token in their path themselves.
 	receiving
+	// operating routes need an API key of the level full, or the admin token.
+	operating
 )
 
 // handler answers a request, or returns the error to answer with.
@@ -57,6 +59,10 @@ func (rt *route) admit(r *http.Request, ex *exchange) error {
 		}
 		ex.caller = caller
 		return caller.permit(r.Method)
+	case operating:
+		caller, err := rt.server.admitOperator(r)
+		ex.caller = caller
+		return err
 	case ops:
 		return rt.server.admitOps(r)
 	case public, receiving:

@@ -28,6 +28,7 @@ const (
 	idleTimeout        = 60 * time.Second
 	maxHeaderBytes     = 64 << 10
 	maxReceiverBody    = 256 << 10
+	maxAPIBody         = 1 << 20
 	// queryTimeout lies above the database's own limit on a statement (25 s) and below writeTimeout.
 	queryTimeout = 27 * time.Second
 )
@@ -68,6 +69,8 @@ type Config struct {
 	Tokens  TokenReader
 	Intake  Intake
 	Convoso ConvosoParser
+	// Backfills is what /v1/sync works on; optional, there are no such routes without it.
+	Backfills Backfiller
 	// Checks are what readyz asks, beside whether the server is draining.
 	Checks []Check
 	// Metrics is where ours are registered and what /metrics shows.
@@ -90,7 +93,7 @@ func (c *Config) missing() error {
 	return errors.Join(faults...)
 }
 
-// Server is the HTTP API. Build it with New; Start and Stop it once.
+// Server is the HTTP API. Build it with New; Start (or Serve) and Stop it once.
 type Server struct {
 	cfg Config
 	// wall tells socket deadlines and durations, which belong to this machine's clock whatever clock the domain has.
@@ -159,6 +162,10 @@ func (s *Server) routes() {
 		s.handle(method+" /v1/dialer/convoso/{orgToken}/{event}", receiving, s.receiveConvoso)
 	}
 
+	if s.cfg.Backfills != nil {
+		s.syncRoutes()
+	}
+
 	s.handle("GET /healthz", public, s.healthz).quiet = true
 	s.handle("GET /readyz", public, s.readyz).quiet = true
 	s.handle("GET /metrics", ops, s.metricsPage).quiet = true
@@ -174,13 +181,18 @@ func (s *Server) Start(addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("listening for HTTP: %w", err)
 	}
+	return s.Serve(listener), nil
+}
+
+// Serve serves on a listener, which becomes the server's own, until Stop. It returns the listener's address.
+func (s *Server) Serve(listener net.Listener) string {
 	s.wg.Go(func() { s.keys.touchLoop(s.stop) })
 	s.wg.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serving HTTP: %w", err)
 		}
 	})
-	return listener.Addr().String(), nil
+	return listener.Addr().String()
 }
 
 // Failed yields the error with which a started server ended by itself; Stop sends nothing.

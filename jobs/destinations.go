@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,65 +35,71 @@ func (o *operations) Operation(name string) (deliver.Operation, bool) {
 	return op, ok
 }
 
-// errMayRepeat leaves an unknown insert to a person.
-var errMayRepeat = errors.New("not found, and DIALEDIN_DUPLICATES_CHECK allows duplicates: a person has to decide")
+// budgeted is a deliver.Destination that is a deliver.Turner too.
+type budgeted struct {
+	operations
+	turn func(context.Context) (context.Context, error)
+}
+
+// Turn implements deliver.Turner.
+func (b *budgeted) Turn(ctx context.Context) (context.Context, error) { return b.turn(ctx) }
 
 // DialedIn offers what reconcile orders at DialedIn. A lead that is only imported does not wait for the call window; it
 // counts as ringing all the same, for a person may dial from the list at once.
 func DialedIn(c *dialedin.Client) deliver.Destination {
-	return &operations{DestinationDialedIn, map[string]deliver.Operation{
+	return &budgeted{turn: c.Turn, operations: operations{DestinationDialedIn, map[string]deliver.Operation{
 		store.OpInsertLead: {
 			Class: deliver.Rings,
 			Dials: c.Rings(),
 			Render: func(v deliver.View) string {
-				return rendered(c.Render("InsertLead", v.Lead))
+				return rendered(c.Render("InsertLead", v.Lead))(v)
 			},
 			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.Insert(ctx, v.Lead) },
 			Search: func(ctx context.Context, v deliver.View) (bool, string, error) {
-				found, id, err := c.Search(ctx, v.Lead.ID)
-				if err == nil && !found && !c.SuppressesDuplicates() {
-					// A lead that is missed is sent once more, which is safe only where a duplicate would not be dialled.
-					err = errMayRepeat
-				}
-				return found, id, err
+				return c.Search(ctx, v.Lead.ID)
 			},
+			// A lead that is missed is sent once more, which is safe only where a duplicate would not be dialled.
+			NoResend: !c.SuppressesDuplicates(),
 		},
 		pipeline.OperationAddDNC: {
 			Class:      deliver.Repeatable,
 			Obligation: true,
 			Render: func(v deliver.View) string {
-				return rendered(c.Render("InsertDnc", v.Lead))
+				return rendered(c.Render("InsertDnc", v.Lead))(v)
 			},
 			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.InsertDNC(ctx, v.Phone) },
 		},
-	}}
+	}}}
 }
 
 // Convolo offers the call that rings an agent and then the lead. Convolo cannot be asked what became of a request: an
 // unknown one waits for a webhook with our reference, then for a person (law 5).
 func Convolo(c *convolo.Client) deliver.Destination {
-	return &operations{DestinationConvolo, map[string]deliver.Operation{
+	return &budgeted{turn: c.Turn, operations: operations{DestinationConvolo, map[string]deliver.Operation{
 		store.OpStartCall: {
 			Class: deliver.Rings,
 			Dials: true,
 			Render: func(v deliver.View) string {
-				return rendered(c.Render(v.Delivery.ID.String(), v.Lead, nil))
+				return rendered(c.Render(v.Delivery.ID.String(), v.Lead, nil))(v)
 			},
 			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) {
 				return c.StartCall(ctx, v.Delivery.ID.String(), v.Lead, nil)
 			},
 		},
-	}}
+	}}}
 }
 
-// rendered writes a masked request on one line.
-func rendered(r pipeline.Rendered, err error) string {
-	if err != nil {
-		return "not sent: " + err.Error()
+// rendered writes a request on one line, and has the lead's personal data masked: what was sent can be looked up in the
+// lead itself, by whoever may.
+func rendered(r pipeline.Rendered, err error) func(deliver.View) string {
+	return func(v deliver.View) string {
+		if err != nil {
+			return pipeline.Mask("not sent: "+err.Error(), v.Lead.Personal()...)
+		}
+		parts := []string{r.Method + " " + r.URL}
+		for _, name := range slices.Sorted(maps.Keys(r.Params)) {
+			parts = append(parts, fmt.Sprintf("%s=%q", name, pipeline.Mask(r.Params[name], v.Lead.Personal()...)))
+		}
+		return strings.Join(append(parts, r.Notes...), " ")
 	}
-	parts := []string{r.Method + " " + r.URL}
-	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
-		parts = append(parts, fmt.Sprintf("%s=%q", name, r.Params[name]))
-	}
-	return strings.Join(append(parts, r.Notes...), " ")
 }

@@ -49,6 +49,9 @@ func (r *Reread) Due(ctx context.Context, tx pgx.Tx, slot time.Time) error {
 	return r.Queue.Insert(ctx, tx, WalkArgs{WalkID: w.ID, Schedule: r.Name(), Slot: &slot})
 }
 
+// holeRest is how long a hole that could not be read is left alone.
+const holeRest = time.Minute
+
 // walkHoles orders a walk for each gap in a stream's coverage that nobody is at work on.
 func (s *Sweeper) walkHoles(ctx context.Context, tx pgx.Tx, key store.StreamKey) error {
 	state, err := s.DB.StreamState(ctx, tx, key)
@@ -56,6 +59,10 @@ func (s *Sweeper) walkHoles(ctx context.Context, tx pgx.Tx, key store.StreamKey)
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	failed, err := s.DB.WalkFailedSince(ctx, tx, key, string(walk.Hole), s.DB.Now().Add(-holeRest))
+	if err != nil || failed {
 		return err
 	}
 	holes, err := s.DB.Holes(ctx, tx, key)

@@ -36,9 +36,9 @@ type Scheduler struct {
 func (s *Scheduler) schedules() []store.Schedule {
 	var out []store.Schedule
 	for _, r := range s.List {
-		if !r.Spec.Off() {
-			out = append(out, store.Schedule{Name: r.Name, Spec: r.Spec.String(), Zone: r.Spec.Zone(), Next: r.Spec.Next, Later: r.Later})
-		}
+		out = append(out, store.Schedule{
+			Name: r.Name, Spec: r.Spec.String(), Zone: r.Spec.Zone(), Next: r.Spec.Next, Later: r.Later, Off: r.Spec.Off(),
+		})
 	}
 	return out
 }
@@ -109,17 +109,24 @@ func streamName(key store.StreamKey) string {
 	return name
 }
 
-// Due plans the walk and makes its job. A walk that is still open gets the job: if it is being worked on, the job finds
-// nothing to do.
+// Due plans the walk and makes its job. A walk that is still open gets the job unless one waits for it: if it is being
+// worked on, the job finds nothing to do.
 func (l *LiveWalk) Due(ctx context.Context, tx pgx.Tx, slot time.Time) error {
 	w, planned, err := l.Store.PlanLive(ctx, tx, l.Key, l.Stream, l.VendorNow())
 	if err != nil {
 		return err
 	}
 	switch planned {
-	case store.PlannedNew, store.PlannedOpen:
-		return l.Queue.Insert(ctx, tx, WalkArgs{WalkID: w.ID, Schedule: l.Name(), Slot: &slot})
+	case store.PlannedNew:
+	case store.PlannedOpen:
+		// While an account is paused its walk waits with a job of its own; a slot that added another each time would pile
+		// them up.
+		woken, err := l.Store.DB.WalkWoken(ctx, tx, w.ID)
+		if err != nil || woken {
+			return err
+		}
 	default:
 		return nil
 	}
+	return l.Queue.Insert(ctx, tx, WalkArgs{WalkID: w.ID, Schedule: l.Name(), Slot: &slot})
 }

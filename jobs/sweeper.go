@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/trunkline/trunkline/store"
@@ -45,6 +46,8 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		s.DB.Heartbeat(ctx, s.Daemon),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.drains(ctx, tx) }),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.walks(ctx, tx) }),
+		s.DB.SettleBackfill(ctx, uuid.Nil),
+		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.backfills(ctx, tx) }),
 		s.deliveries(ctx),
 	)
 }

@@ -34,6 +34,7 @@ type WorkersConfig struct {
 	Now  func() time.Time
 
 	Walks        walkRunner
+	Backfills    backfillStore
 	Reconcile    drain
 	Inbox        drain
 	Deliver      deliverer
@@ -52,13 +53,14 @@ type Workers struct {
 func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &walkWorker{runner: cfg.Walks})
+	river.AddWorker(workers, &backfillWorker{store: cfg.Backfills, runner: cfg.Walks, log: cfg.Log})
 	river.AddWorker(workers, &reconcileWorker{drain: cfg.Reconcile})
 	river.AddWorker(workers, &inboxWorker{drain: cfg.Inbox})
 	river.AddWorker(workers, &deliverWorker{engine: cfg.Deliver})
 	river.AddWorker(workers, &upkeepWorker{store: cfg.Upkeep})
 	queues := map[string]river.QueueConfig{
 		queueWalks:     {MaxWorkers: 8, FetchCooldown: fetchCooldown},
-		queueBackfill:  {MaxWorkers: 4, FetchCooldown: fetchCooldown},
+		queueBackfill:  {MaxWorkers: store.BackfillAtOnce, FetchCooldown: fetchCooldown},
 		queueReconcile: {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 		queueInbox:     {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 		queueUpkeep:    {MaxWorkers: 1},

@@ -17,11 +17,41 @@ comment on schema analytics is 'Stable views for analysts';
 
 revoke create on schema public from public;
 
+-- +goose StatementBegin
+create function ops.revoke_temporary() returns boolean
+language plpgsql
+set search_path = pg_catalog
+as $$
+begin
+  -- Only the owner (or a superuser) has it to revoke; and only once, for two at a time would fail.
+  if not exists (
+    select
+    from pg_database d
+    cross join lateral aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+    where d.datname = current_database()
+      and a.grantee = 0
+      and a.privilege_type = 'TEMPORARY'
+      and pg_has_role(d.datdba, 'usage')
+  ) then
+    return false;
+  end if;
+  execute format('revoke temporary on database %I from public', current_database());
+  return true;
+end
+$$;
+-- +goose StatementEnd
+comment on function ops.revoke_temporary is
+  'Takes the right to make temporary tables in this database from everybody but its owner; true when it was there. Rights on a database are not copied with it, so every start asks again';
+select ops.revoke_temporary();
+
 -- The role belongs to the whole server, so another database may have made it, even at this moment.
 -- +goose StatementBegin
 do $$
 begin
-  create role trunkline_analyst nologin;
+  -- Asked first, so that a database user who may not create roles can use one that an administrator made.
+  if not exists (select from pg_roles where rolname = 'trunkline_analyst') then
+    create role trunkline_analyst nologin;
+  end if;
 exception
   when duplicate_object or unique_violation then null;
 end

@@ -86,6 +86,7 @@ create table ops.record_keys (
   primary key (org_id, kind, account_id, value, role, record_id, identity)
 );
 create index record_keys_record on ops.record_keys (record_id);
+create index record_keys_identity on ops.record_keys (org_id, value, identity) where kind = 'phone' and role = 'lead';
 comment on table ops.record_keys is 'Which records name which lead, call or phone: what reconcile follows to find all that belongs together';
 comment on column ops.record_keys.org_id is 'Organisation';
 comment on column ops.record_keys.kind is 'Kind of key: ipscape_lead, convoso_lead, customer_key, phone, call, …';
@@ -223,6 +224,8 @@ set search_path = pg_catalog
 as $$
 declare
   parent text;
+  month text;
+  span text;
   lower_bound timestamptz;
   made integer := 0;
 begin
@@ -230,9 +233,18 @@ begin
   foreach parent in array array['inbox', 'record_history'] loop
     for i in -1..months_ahead loop
       lower_bound := (date_trunc('month', at at time zone 'UTC') + make_interval(months => i)) at time zone 'UTC';
-      if to_regclass(format('ops.%I', parent || to_char(lower_bound at time zone 'UTC', '_YYYY_MM'))) is null then
-        execute format('create table ops.%I partition of ops.%I for values from (%L) to (%L)',
-          parent || to_char(lower_bound at time zone 'UTC', '_YYYY_MM'), parent, lower_bound,
+      month := parent || to_char(lower_bound at time zone 'UTC', '_YYYY_MM');
+      if to_regclass(format('ops.%I', month)) is null then
+        -- A daemon that was away for months lands rows in the default partition before it gets here: they move over.
+        span := format('%1$s >= %2$L and %1$s < %3$L', case parent when 'inbox' then 'received_at' else 'replaced_at' end, lower_bound,
+          (lower_bound at time zone 'UTC' + interval '1 month') at time zone 'UTC');
+        execute format('lock table ops.%I in access exclusive mode', parent || '_default');
+        execute format('create table ops.%I (like ops.%I including all)', month, parent);
+        execute format('comment on table ops.%I is %L', month, format('Partition of ops.%s: the month from %s UTC', parent,
+          to_char(lower_bound at time zone 'UTC', 'YYYY-MM-DD')));
+        execute format('with moved as (delete from ops.%I where %s returning *) insert into ops.%I select * from moved',
+          parent || '_default', span, month);
+        execute format('alter table ops.%I attach partition ops.%I for values from (%L) to (%L)', parent, month, lower_bound,
           (lower_bound at time zone 'UTC' + interval '1 month') at time zone 'UTC');
         made := made + 1;
       end if;
@@ -278,6 +290,11 @@ end
 $$;
 -- +goose StatementEnd
 comment on function ops.drop_partitions is 'Drops the monthly partitions that ended before a time, but none with posts that nobody has settled; returns how many';
-create table ops.inbox_default partition of ops.inbox default;
-create table ops.record_history_default partition of ops.record_history default;
+-- Made and then attached, as the months are: only so do they get the columns' comments.
+create table ops.inbox_default (like ops.inbox including all);
+create table ops.record_history_default (like ops.record_history including all);
+alter table ops.inbox attach partition ops.inbox_default default;
+alter table ops.record_history attach partition ops.record_history_default default;
+comment on table ops.inbox_default is 'Partition of ops.inbox: posts of months that have none yet';
+comment on table ops.record_history_default is 'Partition of ops.record_history: versions of months that have none yet';
 select ops.ensure_partitions(now(), 3);

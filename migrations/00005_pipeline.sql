@@ -161,6 +161,19 @@ comment on column pipeline.lead_merges.lead_id is 'The id that gave way';
 comment on column pipeline.lead_merges.into_lead_id is 'The lead it resolves to';
 comment on column pipeline.lead_merges.merged_at is 'When (UTC)';
 
+create table pipeline.lead_splits (
+  org_id uuid not null,
+  lead_id uuid not null,
+  split_from uuid not null,
+  split_at timestamptz not null,
+  primary key (org_id, lead_id)
+);
+comment on table pipeline.lead_splits is 'Leads that once were part of another one: such a lead is never pushed by itself, whatever happens to it later';
+comment on column pipeline.lead_splits.org_id is 'Organisation';
+comment on column pipeline.lead_splits.lead_id is 'The lead that was split off';
+comment on column pipeline.lead_splits.split_from is 'The lead it was part of';
+comment on column pipeline.lead_splits.split_at is 'When (UTC)';
+
 create table pipeline.calls (
   org_id uuid not null,
   source text not null,

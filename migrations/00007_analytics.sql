@@ -49,6 +49,7 @@ select
   c.org_id,
   c.source,
   c.external_call_id,
+  null::text as external_call_id_given,
   c.lead_id,
   a.agent_id,
   coalesce(a.name, c.agent_name) as agent_name,
@@ -72,6 +73,7 @@ comment on view analytics.calls is 'Calls, one row per dialler and external id';
 comment on column analytics.calls.org_id is 'Organisation';
 comment on column analytics.calls.source is 'The dialler';
 comment on column analytics.calls.external_call_id is 'The dialler''s id of the call';
+comment on column analytics.calls.external_call_id_given is 'The id as an API event gave it, such as convoso-call-7; null = no such event came';
 comment on column analytics.calls.lead_id is 'Lead';
 comment on column analytics.calls.agent_id is 'Agent';
 comment on column analytics.calls.agent_name is 'Agent''s name';

@@ -50,6 +50,22 @@ func (db *DB) WalkWoken(ctx context.Context, q Queryer, id uuid.UUID) (bool, err
 	return woken, nil
 }
 
+const walkFailedSinceSQL = `
+select exists (
+  select from ops.walks
+  where org_id = @org and account_id = @account and source = @source and stream = @stream
+    and kind = @kind and state = 'failed' and finished_at > @since)`
+
+// WalkFailedSince tells whether a walk of the kind has failed in the stream since a time.
+func (db *DB) WalkFailedSince(ctx context.Context, q Queryer, key StreamKey, kind string, since time.Time) (bool, error) {
+	var failed bool
+	err := q.QueryRow(ctx, walkFailedSinceSQL, key.args(pgx.StrictNamedArgs{"kind": kind, "since": since})).Scan(&failed)
+	if err != nil {
+		return false, fmt.Errorf("asking how the last walk of stream %s ended: %w", key, err)
+	}
+	return failed, nil
+}
+
 const destinationWokenSQL = `
 select exists (
   select from river.river_job
@@ -89,6 +105,18 @@ func (db *DB) Heartbeat(ctx context.Context, d Daemon) error {
 	}
 	if err != nil {
 		return fmt.Errorf("writing the daemon's heartbeat: %w", err)
+	}
+	return nil
+}
+
+const farewellSQL = `
+delete from ops.daemons
+where daemon_id = @id`
+
+// Farewell forgets a daemon that has stopped.
+func (db *DB) Farewell(ctx context.Context, id uuid.UUID) error {
+	if _, err := db.Pool.Exec(ctx, farewellSQL, pgx.StrictNamedArgs{"id": id}); err != nil {
+		return fmt.Errorf("forgetting the daemon: %w", err)
 	}
 	return nil
 }

@@ -111,13 +111,15 @@ type closure struct {
 	// seeds are the records to start from; optOut are phones whose opt-outs one of them changes.
 	seeds  map[int64]bool
 	optOut map[string]bool
+	// have are the keys of each record as ops.record_keys has them.
+	have map[int64]map[recordKey]bool
 }
 
 func loadClosure(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64, old []keyName, blocked map[string]bool) (*closure, error) {
 	c := &closure{
 		tx: tx, org: org, blocked: blocked, records: map[int64]bool{}, keys: map[keyName]bool{}, phones: map[string]bool{},
 		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, shared: map[string]bool{},
-		seeds: map[int64]bool{}, optOut: map[string]bool{},
+		seeds: map[int64]bool{}, optOut: map[string]bool{}, have: map[int64]map[recordKey]bool{},
 	}
 	c.addRecords(seeds)
 	for _, id := range seeds {
@@ -170,8 +172,11 @@ where record_id = any(@ids)`
 const recordsOfKeysSQL = `
 select distinct k.record_id
 from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
-join ops.record_keys k
-  on k.org_id = @org and k.kind = n.kind and k.account_id = n.account_id and k.value = n.value`
+cross join lateral (
+  select r.record_id
+  from ops.record_keys r
+  where r.org_id = @org and r.kind = n.kind and r.account_id = n.account_id and r.value = n.value
+  offset 0) k`
 
 // expand follows strong keys until nothing new turns up.
 func (c *closure) expand(ctx context.Context) error {
@@ -186,6 +191,10 @@ func (c *closure) expand(ctx context.Context) error {
 			var k recordKey
 			_, err = pgx.ForEachRow(rows, []any{&id, &k.Kind, &k.Account, &k.Value, &k.Role, &k.Identity}, func() error {
 				c.addKey(k.keyName)
+				if c.have[id] == nil {
+					c.have[id] = map[recordKey]bool{}
+				}
+				c.have[id][k] = true
 				if k.phone() && k.Role == roleDNC && c.seeds[id] {
 					c.optOut[k.Value] = true
 				}
@@ -228,29 +237,57 @@ func columns(keys []keyName) (kinds, accounts, values []string) {
 	return kinds, accounts, values
 }
 
-// One identity more than the limit is enough to know that there are too many.
+// One identity more than the limit is enough to know that there are too many; of those that know only phones one is enough
+// to know that there is any.
 const identitiesOfPhonesSQL = `
 select p.value, i.identity
 from unnest(@phones::text[]) as p (value)
 cross join lateral (
-  select distinct k.identity
-  from ops.record_keys k
-  where k.org_id = @org and k.kind = 'phone' and k.account_id = '' and k.value = p.value and k.role = 'lead'
-  limit @most
+  (select distinct k.identity
+   from ops.record_keys k
+   where k.org_id = @org and k.kind = 'phone' and k.role = 'lead' and k.value = p.value and k.identity not like 'phone|%'
+   order by k.identity
+   limit @most)
+  union all
+  (select k.identity
+   from ops.record_keys k
+   where k.org_id = @org and k.kind = 'phone' and k.role = 'lead' and k.value = p.value and k.identity like 'phone|%'
+   limit 1)
 ) i`
 
 const linkedPhonesSQL = `
-select distinct value
-from pipeline.lead_keys
-where org_id = @org and kind = 'phone' and account_id = '' and value = any(@phones) and rule = 'phone'`
+select p.value
+from unnest(@phones::text[]) as p (value)
+where exists (
+  select
+  from pipeline.lead_keys k
+  where k.org_id = @org and k.kind = 'phone' and k.account_id = '' and k.value = p.value and k.rule = 'phone'
+  offset 0)`
 
 const recordsOfPhonesSQL = `
-select distinct k.record_id
-from ops.record_keys k
-where k.org_id = @org and k.kind = 'phone' and k.account_id = ''
-  and (k.value = any(@linking)
-    or k.value = any(@shared) and k.role = 'dnc'
-    or k.value = any(@bare) and k.role = 'lead' and k.identity like 'phone|%')`
+select k.record_id
+from unnest(@linking::text[]) as p (value)
+cross join lateral (
+  select r.record_id
+  from ops.record_keys r
+  where r.org_id = @org and r.kind = 'phone' and r.account_id = '' and r.value = p.value
+  offset 0) k
+union
+select k.record_id
+from unnest(@shared::text[]) as p (value)
+cross join lateral (
+  select r.record_id
+  from ops.record_keys r
+  where r.org_id = @org and r.kind = 'phone' and r.account_id = '' and r.value = p.value and r.role = 'dnc'
+  offset 0) k
+union
+select k.record_id
+from unnest(@bare::text[]) as p (value)
+cross join lateral (
+  select r.record_id
+  from ops.record_keys r
+  where r.org_id = @org and r.kind = 'phone' and r.account_id = '' and r.value = p.value and r.role = 'lead' and r.identity like 'phone|%'
+  offset 0) k`
 
 // askPhones decides for each new phone whether it links, and adds the records that follow. It tells whether any came.
 func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
@@ -265,7 +302,7 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 		return false, nil
 	}
 	slices.Sort(phones)
-	identities, err := c.identities(ctx, phones)
+	identities, held, err := c.identities(ctx, phones)
 	if err != nil {
 		return false, err
 	}
@@ -274,12 +311,17 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 		return false, err
 	}
 	linking, shared, bare := []string{}, []string{}, []string{}
+	unheld := []string{}
 	for _, phone := range phones {
 		c.asked[phone] = true
 		tooMany, err := c.tooMany(ctx, phone, identities[phone])
 		switch {
 		case err != nil:
 			return false, err
+		case !tooMany && !held[phone] && !linked[phone] && !c.optOut[phone]:
+			// No lead has it: calls that name it find none, however many they are.
+			unheld = append(unheld, phone)
+			continue
 		case !tooMany:
 			linking = append(linking, phone)
 			continue
@@ -295,7 +337,7 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 			bare = append(bare, phone)
 		}
 	}
-	rows, err := c.tx.Query(ctx, recordsOfPhonesSQL, pgx.StrictNamedArgs{"org": c.org, "linking": linking, "shared": shared, "bare": bare})
+	rows, err := c.tx.Query(ctx, recordsOfPhonesSQL, pgx.StrictNamedArgs{"org": c.org, "linking": linking, "shared": append(shared, unheld...), "bare": bare})
 	if err != nil {
 		return false, fmt.Errorf("finding records by phone: %w", err)
 	}
@@ -307,23 +349,25 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 	return len(c.fresh) > 0, nil
 }
 
-func (c *closure) identities(ctx context.Context, phones []string) (map[string][]string, error) {
+// identities returns the strong identities that hold each phone, up to one more than matters, and whether any lead does.
+func (c *closure) identities(ctx context.Context, phones []string) (strong map[string][]string, held map[string]bool, err error) {
 	rows, err := c.tx.Query(ctx, identitiesOfPhonesSQL, pgx.StrictNamedArgs{"org": c.org, "phones": phones, "most": pipeline.PhoneIdentityMax + 2})
 	if err != nil {
-		return nil, fmt.Errorf("counting the leads of phones: %w", err)
+		return nil, nil, fmt.Errorf("counting the leads of phones: %w", err)
 	}
-	found := map[string][]string{}
+	strong, held = map[string][]string{}, map[string]bool{}
 	var phone, identity string
 	_, err = pgx.ForEachRow(rows, []any{&phone, &identity}, func() error {
+		held[phone] = true
 		if !strings.HasPrefix(identity, barePrefix) {
-			found[phone] = append(found[phone], identity)
+			strong[phone] = append(strong[phone], identity)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("counting the leads of phones: %w", err)
+		return nil, nil, fmt.Errorf("counting the leads of phones: %w", err)
 	}
-	return found, nil
+	return strong, held, nil
 }
 
 func (c *closure) linkedNow(ctx context.Context, phones []string) (map[string]bool, error) {

@@ -20,7 +20,7 @@ select
   d.id, d.org_id, d.account_id, d.destination, d.operation, d.class, d.lead_id, d.phone as own_phone, d.state as delivery_state,
   d.reason, d.params, d.source_time, d.expires_at, d.not_before, d.hold, d.attempts, d.searches, d.resends, d.created_at,
   d.sending_at, d.settled_at, d.external_id, d.error, d.dedupe, first.sent_at as first_sent_at,
-  l.lead_id as found_lead_id, l.business_name, l.contact_first_name, l.contact_last_name, l.email, l.phone_e164, l.industry,
+  l.lead_id as found_lead_id, l.first_source_time, l.business_name, l.contact_first_name, l.contact_last_name, l.email, l.phone_e164, l.industry,
   l.monthly_revenue::text as monthly_revenue, l.requested_amount::text as requested_amount, l.source, l.priority, l.timezone,
   l.city, l.state as lead_state, l.postal_code, l.tags, l.custom_fields,
   coalesce(l.phones, '{}') as lead_phones,
@@ -30,6 +30,13 @@ select
     select 1
     from pipeline.do_not_call n
     where n.org_id = d.org_id and n.phone = any(numbers.phones) and n.lifted_at is null
+  ) or exists (
+    -- Somebody else may have opted out by name, on a phone that too many leads share to be on the list for it.
+    select 1
+    from pipeline.lead_keys k
+    join pipeline.leads o on o.org_id = k.org_id and o.lead_id = k.lead_id
+    where k.org_id = d.org_id and k.kind = 'phone' and k.account_id = '' and k.value = any(numbers.phones)
+      and o.is_do_not_call
   ) as phone_optout,
   exists (
     select 1
@@ -125,7 +132,7 @@ func (db *DB) DeliveryView(ctx context.Context, id uuid.UUID) (pipeline.Delivery
 		return err
 	})
 	if err != nil {
-		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, err)
+		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, quiet(err))
 	}
 	if len(found) == 0 {
 		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, ErrNotFound)
@@ -162,6 +169,7 @@ type candidateRow struct {
 	FirstSentAt   *time.Time
 
 	FoundLeadID      *uuid.UUID
+	FirstSourceTime  *time.Time
 	BusinessName     *string
 	ContactFirstName *string
 	ContactLastName  *string
@@ -200,7 +208,7 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 			CreatedAt: r.CreatedAt.UTC(), SendingAt: timeOf(r.SendingAt), FirstSentAt: timeOf(r.FirstSentAt),
 			SettledAt: timeOf(r.SettledAt), ExternalID: textOf(r.ExternalID), Error: textOf(r.Error), Dedupe: r.Dedupe,
 		},
-		HasLead: r.FoundLeadID != nil, Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
+		HasLead: r.FoundLeadID != nil, FirstSourceTime: timeOf(r.FirstSourceTime), Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
 		RungAt: timeOf(r.RungAt), UnknownAt: timeOf(r.UnknownAt), InFlight: r.InFlight,
 	}
 	if r.LeadID != nil {

@@ -14,8 +14,7 @@ import (
 // Of one lead's deliveries to one destination only the eldest that is open can be claimed: order is kept, and no two are
 // worked on at once. One that waits for a person holds nobody up. An obligation to tell of an opt-out waits for no elder,
 // only for a request that is under way.
-const deliveriesClaimSQL = `
-with due as (
+const deliveriesDueSQL = `
   select d.id
   from ops.deliveries d
   where d.destination = @destination
@@ -37,7 +36,29 @@ with due as (
             and e.hold is distinct from 'person'
             and (e.created_at, e.id) < (d.created_at, d.id))))
   order by d.not_before
-  limit @limit
+  limit @limit`
+
+const deliveriesDueCountSQL = `
+select count(*)
+from (` + deliveriesDueSQL + `
+) due`
+
+// CountDueDeliveries tells how many deliveries of a destination a claim would take now, at most limit.
+func (db *DB) CountDueDeliveries(ctx context.Context, destination string, now time.Time, limit int) (int, error) {
+	var n int
+	err := db.onConn(ctx, func(q Queryer) error {
+		return q.QueryRow(ctx, deliveriesDueCountSQL, pgx.StrictNamedArgs{
+			"destination": destination, "now": micros(now), "limit": limit, "add_dnc": pipeline.OperationAddDNC,
+		}).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("counting due deliveries for %s: %w", destination, quiet(err))
+	}
+	return n, nil
+}
+
+const deliveriesClaimSQL = `
+with due as (` + deliveriesDueSQL + `
   for update of d skip locked
 )
 update ops.deliveries d
@@ -62,7 +83,7 @@ func (db *DB) ClaimDeliveries(ctx context.Context, c pipeline.DeliveryClaim) ([]
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claiming deliveries for %s: %w", c.Destination, err)
+		return nil, fmt.Errorf("claiming deliveries for %s: %w", c.Destination, quiet(err))
 	}
 	return claimed, nil
 }
@@ -88,7 +109,7 @@ func (db *DB) RenewDeliveries(ctx context.Context, owner uuid.UUID, ids []uuid.U
 		if _, err := q.Exec(ctx, deliveriesRenewSQL, pgx.StrictNamedArgs{
 			"ids": ids, "owner": owner, "until": micros(until),
 		}); err != nil {
-			return fmt.Errorf("renewing the leases of %d deliveries: %w", len(ids), err)
+			return fmt.Errorf("renewing the leases of %d deliveries: %w", len(ids), quiet(err))
 		}
 		return nil
 	})
@@ -113,7 +134,7 @@ where d.id = mine.id`
 func (db *DB) ReleaseDeliveries(ctx context.Context, owner uuid.UUID, ids []uuid.UUID) error {
 	return db.onConn(ctx, func(q Queryer) error {
 		if _, err := q.Exec(ctx, deliveriesReleaseSQL, pgx.StrictNamedArgs{"ids": ids, "owner": owner}); err != nil {
-			return fmt.Errorf("releasing %d deliveries: %w", len(ids), err)
+			return fmt.Errorf("releasing %d deliveries: %w", len(ids), quiet(err))
 		}
 		return nil
 	})
@@ -136,7 +157,7 @@ func (db *DB) PutBackDelivery(ctx context.Context, owner, id uuid.UUID, notBefor
 		if _, err := q.Exec(ctx, deliveryPutBackSQL, pgx.StrictNamedArgs{
 			"id": id, "owner": owner, "not_before": micros(notBefore), "error": deliveryText(problem),
 		}); err != nil {
-			return fmt.Errorf("putting back delivery %s: %w", id, err)
+			return fmt.Errorf("putting back delivery %s: %w", id, quiet(err))
 		}
 		return nil
 	})
@@ -146,9 +167,8 @@ const deliveriesDeferSQL = `
 with waiting as (
   select d.id
   from ops.deliveries d
-  where d.org_id = @org
-    and d.account_id = @account
-    and d.destination = @destination
+  where d.destination = @destination
+    and (@everybody or d.org_id = @org and d.account_id = @account)
     and d.state = 'ready'
     and d.not_before < @until
     and (d.lease_until is null or d.lease_until <= @now)
@@ -161,13 +181,14 @@ from waiting
 where d.id = waiting.id`
 
 // DeferDeliveries puts off what is ready for an account that asked us to slow down or refused our credentials: asking once
-// for each would be hammering (law 10).
+// for each would be hammering (law 10). Without an organisation it is all of the destination's: where one budget serves it.
 func (db *DB) DeferDeliveries(ctx context.Context, d pipeline.Delivery, now, until time.Time, hold string) error {
 	return db.onConn(ctx, func(q Queryer) error {
 		if _, err := q.Exec(ctx, deliveriesDeferSQL, pgx.StrictNamedArgs{
-			"org": d.Org, "account": d.Account, "destination": d.Destination, "now": micros(now), "until": micros(until), "hold": hold,
+			"everybody": d.Org == uuid.Nil, "org": d.Org, "account": d.Account, "destination": d.Destination, "now": micros(now),
+			"until": micros(until), "hold": hold,
 		}); err != nil {
-			return fmt.Errorf("deferring the deliveries for %s account %s: %w", d.Destination, d.Account, err)
+			return fmt.Errorf("deferring the deliveries for %s account %s: %w", d.Destination, d.Account, quiet(err))
 		}
 		return nil
 	})

@@ -46,12 +46,12 @@ func (db *DB) moveDelivery(
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s delivery %s: %w", doing, id, err)
+		return fmt.Errorf("%s delivery %s: %w", doing, id, quiet(err))
 	}
 	return nil
 }
 
-// A person's order is free of the age rule (law 7), never of the others. After an unknown outcome it counts as the one
+// A person's order is free of the age rule (law 7), never of the others, so it has no end of its life. After an unknown outcome it counts as the one
 // resend: if that ends unknown too, nothing more is sent unasked.
 const deliveryRetrySQL = `
 update ops.deliveries d
@@ -62,7 +62,7 @@ set state = 'ready',
   not_before = @now,
   searches = 0,
   resends = case when d.sending_at is null then d.resends else greatest(d.resends, 1) end,
-  expires_at = case when d.expires_at <= @now then null else d.expires_at end,
+  expires_at = null,
   lease_owner = null,
   lease_until = null
 where d.id = @id`
@@ -142,7 +142,7 @@ func (db *DB) DeliveryAttempts(ctx context.Context, id uuid.UUID) ([]DeliveryAtt
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the attempts of delivery %s: %w", id, err)
+		return nil, fmt.Errorf("reading the attempts of delivery %s: %w", id, quiet(err))
 	}
 	return attempts, nil
 }

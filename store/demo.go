@@ -20,13 +20,30 @@ var (
 	ErrDemoRuns = errors.New("another demo is running on this database")
 )
 
+const demoLockSQL = `
+select pg_try_advisory_lock(hashtextextended('trunkline.demo', 0))`
+
+// LockForDemo keeps other demos away from the database until the session ends. It fails with ErrDemoRuns where another
+// has done so. q must be one session, not a pool.
+func LockForDemo(ctx context.Context, q Queryer) error {
+	var got bool
+	if err := q.QueryRow(ctx, demoLockSQL).Scan(&got); err != nil {
+		return fmt.Errorf("locking the database for the demo: %w", err)
+	}
+	if !got {
+		return ErrDemoRuns
+	}
+	return nil
+}
+
 const demoStateSQL = `
 select to_regclass('ops.organisations') is not null`
 
 const demoOwnerSQL = `
 select
   exists (select from ops.organisations where name = @demo and is_default),
-  exists (select from ops.records) or exists (select from ops.inbox) or exists (select from ops.budgets) or exists (select from ops.api_keys),
+  exists (select from ops.records) or exists (select from ops.inbox) or exists (select from ops.budgets) or exists (select from ops.api_keys)
+    or exists (select from ops.organisations where not is_default or receiver_token_hash is not null),
   exists (select from ops.daemons where seen_at > @alive)`
 
 const demoDropSQL = `

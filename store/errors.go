@@ -90,6 +90,23 @@ func Loggable(err error) string {
 	return err.Error()
 }
 
+// quietError is an error that tells no more than Loggable does, and is still what it is to errors.Is and errors.As.
+type quietError struct{ err error }
+
+// quiet hides what an error quotes of rows, for errors whose caller logs or stores them without knowing Postgres.
+func quiet(err error) error {
+	if err == nil {
+		return nil
+	}
+	return quietError{err}
+}
+
+// Error is Loggable.
+func (e quietError) Error() string { return Loggable(e.err) }
+
+// Unwrap returns the error as it was.
+func (e quietError) Unwrap() error { return e.err }
+
 // cleanText makes text fit for a text column, which takes neither NUL nor invalid UTF-8, and cuts it to at most limit bytes.
 func cleanText(text string, limit int) string {
 	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")

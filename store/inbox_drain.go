@@ -36,6 +36,9 @@ const (
 	inboxTries = 3
 )
 
+// errWake marks a failure of Wake: no post is at fault, and none may be charged a try for it.
+var errWake = errors.New("making a job")
+
 const inboxClaimSQL = `
 select id, org_id, source, received_at, method, content_type, event_path, query, body
 from ops.inbox
@@ -51,7 +54,7 @@ func (d *InboxDrain) Drain(ctx context.Context) (int, error) {
 	skip := []uuid.UUID{}
 	for {
 		n, err := d.batch(ctx, inboxBatch, skip)
-		if err != nil && ctx.Err() == nil && !Unavailable(err) {
+		if err != nil && ctx.Err() == nil && !Unavailable(err) && !errors.Is(err, errWake) {
 			// Something in the batch is refused: one by one, to find it.
 			var bad uuid.UUID
 			n, bad, err = d.oneByOne(ctx, skip)
@@ -86,7 +89,7 @@ func (d *InboxDrain) oneByOne(ctx context.Context, skip []uuid.UUID) (settled in
 			return settled, uuid.Nil, nil
 		case err == nil:
 			settled++
-		case id == uuid.Nil || ctx.Err() != nil || Unavailable(err):
+		case id == uuid.Nil || ctx.Err() != nil || Unavailable(err) || errors.Is(err, errWake):
 			return settled, uuid.Nil, err
 		default:
 			return settled + 1, id, d.fail(ctx, id, err)
@@ -150,18 +153,26 @@ func (d *InboxDrain) settle(ctx context.Context, tx pgx.Tx, posts []Post) error 
 	if err != nil {
 		return err
 	}
+	var well []factID
 	for i := range out {
-		if out[i].err != nil {
-			if err := d.DB.Quarantine(ctx, tx, quarantineOf(out[i].post, out[i].err)); err != nil {
-				return err
-			}
+		if out[i].err == nil {
+			well = append(well, factID{out[i].post.Org, DefaultAccount, out[i].post.Source, inboxStream, out[i].post.ID.String()})
+			continue
 		}
+		if err := d.DB.Quarantine(ctx, tx, quarantineOf(out[i].post, out[i].err)); err != nil {
+			return err
+		}
+	}
+	if err := markFixed(ctx, tx, ReasonPost, well); err != nil {
+		return err
 	}
 	if err := d.mark(ctx, tx, out); err != nil {
 		return err
 	}
 	if written > 0 && d.Wake != nil {
-		return d.Wake(ctx, tx)
+		if err := d.Wake(ctx, tx); err != nil {
+			return fmt.Errorf("%w: %w", errWake, err)
+		}
 	}
 	return nil
 }
@@ -175,10 +186,13 @@ func (d *InboxDrain) read(p Post) (facts []InboxFact, err error) {
 	return d.Read(p)
 }
 
+// inboxStream is the stream under which posts lie in quarantine.
+const inboxStream = "inbox"
+
 func quarantineOf(p *Post, err error) QuarantineItem {
 	return QuarantineItem{
-		Org: p.Org, Account: DefaultAccount, Source: pipeline.Source(p.Source), Stream: "inbox", ObjectID: p.ID.String(),
-		Reason: "post", Error: err.Error(), Body: p.Body,
+		Org: p.Org, Account: DefaultAccount, Source: pipeline.Source(p.Source), Stream: inboxStream, ObjectID: p.ID.String(),
+		Reason: ReasonPost, Error: err.Error(), Body: p.Body,
 	}
 }
 

@@ -2,9 +2,13 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,6 +18,13 @@ import (
 type factID struct {
 	org                             uuid.UUID
 	account, source, stream, object string
+}
+
+func (id factID) compare(o factID) int {
+	return cmp.Or(
+		slices.Compare(id.org[:], o.org[:]), strings.Compare(id.account, o.account), strings.Compare(id.source, o.source),
+		strings.Compare(id.stream, o.stream), strings.Compare(id.object, o.object),
+	)
 }
 
 func idOf(f *InboxFact) factID {
@@ -110,9 +121,10 @@ func keepFacts(ctx context.Context, tx pgx.Tx, fresh map[factID]toldFact) error 
 	var c factColumns
 	var hashes [][]byte
 	var posts []uuid.UUID
-	for id, f := range fresh {
+	// In a fixed order: two drains that note the same facts must not wait for each other in a circle.
+	for _, id := range slices.SortedFunc(maps.Keys(fresh), factID.compare) {
 		c.add(id)
-		hashes, posts = append(hashes, f.hash), append(posts, f.by)
+		hashes, posts = append(hashes, fresh[id].hash), append(posts, fresh[id].by)
 	}
 	args := c.args()
 	args["hashes"], args["posts"] = hashes, posts

@@ -19,6 +19,9 @@ import (
 // once more does not make them well.
 const ReasonFacts = "facts"
 
+// ReasonPost is the reason of a post that could not be read or stored.
+const ReasonPost = "post"
+
 // QuarantineItem is something that could not be processed.
 type QuarantineItem struct {
 	Org     uuid.UUID
@@ -118,6 +121,31 @@ func (l *landing) settleQuarantine(ctx context.Context, obs []*observation) erro
 	slices.Sort(open)
 	args["object_ids"] = open
 	if _, err := l.tx.Exec(ctx, quarantineSettleSQL, planned, args); err != nil {
+		return fmt.Errorf("settling quarantine: %w", err)
+	}
+	return nil
+}
+
+const quarantineFixedSQL = `
+update ops.quarantine q
+set state = 'fixed'
+from unnest(@orgs::uuid[], @accounts::text[], @sources::text[], @streams::text[], @objects::text[])
+  as f (org_id, account_id, source, stream, object_id)
+where q.org_id = f.org_id and q.account_id = f.account_id and q.source = f.source and q.stream = f.stream
+  and q.object_id = f.object_id and q.reason = @reason and q.state = 'open'`
+
+// markFixed settles the quarantine of things that have gone well by now.
+func markFixed(ctx context.Context, tx pgx.Tx, reason string, things []factID) error {
+	if len(things) == 0 {
+		return nil
+	}
+	var c factColumns
+	for _, id := range things {
+		c.add(id)
+	}
+	args := c.args()
+	args["reason"] = reason
+	if _, err := tx.Exec(ctx, quarantineFixedSQL, args); err != nil {
 		return fmt.Errorf("settling quarantine: %w", err)
 	}
 	return nil

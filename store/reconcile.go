@@ -31,9 +31,9 @@ type Reconciler struct {
 	Observe func(records, leads, calls int, took time.Duration)
 }
 
-// reconcileBatch is how many records one transaction folds: enough to spread the cost of its queries, few enough that a
-// write through the API, which folds too, waits a fraction of a second.
-const reconcileBatch = 500
+// reconcileBatch is how many records one transaction folds at the most. A lead is folded once in each batch that holds one of
+// its calls, so that large batches save most of the work of a first sync; in the daily run a batch is what has just come.
+const reconcileBatch = 2000
 
 const reconcileOrgSQL = `
 select org_id
@@ -83,12 +83,29 @@ using claimed c
 where q.queue_id = c.queue_id
 returning q.record_id`
 
-// batch folds one batch in one transaction; it returns 0 when another daemon is folding this organisation.
+// batch folds one batch; it returns 0 when another daemon is folding this organisation. A batch that fails is tried again
+// with fewer records, down to one: that one is set aside, and never stops the others (law 13).
 func (r *Reconciler) batch(ctx context.Context, org uuid.UUID) (int, error) {
+	for most := reconcileBatch; ; most = max(1, most/8) {
+		seeds, err := r.attempt(ctx, org, most)
+		switch {
+		case err == nil:
+			return len(seeds), nil
+		case ctx.Err() != nil, Unavailable(err), errors.Is(err, errWake):
+			return 0, err
+		case most == 1 && len(seeds) == 1:
+			return 1, r.setAside(ctx, org, seeds[0], err)
+		case len(seeds) == 0:
+			return 0, err
+		}
+	}
+}
+
+// attempt folds up to a number of queued records in one transaction, and returns which ones, also when it fails.
+func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seeds []int64, err error) {
 	started := r.DB.Now()
-	var seeds []int64
 	var out *folded
-	err := r.DB.InTx(ctx, func(tx pgx.Tx) error {
+	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var got bool
 		if err := tx.QueryRow(ctx, reconcileLockSQL, pgx.StrictNamedArgs{"org": org}).Scan(&got); err != nil {
 			return fmt.Errorf("taking the reconcile lock: %w", err)
@@ -96,7 +113,7 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID) (int, error) {
 		if !got {
 			return nil
 		}
-		rows, err := tx.Query(ctx, reconcileClaimSQL, pgx.StrictNamedArgs{"org": org, "most": reconcileBatch})
+		rows, err := tx.Query(ctx, reconcileClaimSQL, pgx.StrictNamedArgs{"org": org, "most": most})
 		if err != nil {
 			return fmt.Errorf("claiming records: %w", err)
 		}
@@ -107,13 +124,36 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID) (int, error) {
 		out, err = r.fold(ctx, tx, org, seeds)
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
-	if out != nil && r.Observe != nil {
+	if err == nil && out != nil && r.Observe != nil {
 		r.Observe(len(seeds), len(out.result.Leads), len(out.result.Calls), r.DB.Now().Sub(started))
 	}
-	return len(seeds), nil
+	return seeds, err
+}
+
+const queueDropSQL = `delete from ops.reconcile_queue where org_id = @org and record_id = @id`
+
+const recordBodySQL = `
+select account_id, source, stream, object_id, payload::text
+from ops.records
+where record_id = @id`
+
+// setAside puts a record that cannot be folded into quarantine and takes it from the queue. Its next version is tried anew.
+func (r *Reconciler) setAside(ctx context.Context, org uuid.UUID, id int64, problem error) error {
+	r.DB.Log.WarnContext(ctx, "a record cannot be folded and is set aside", "record_id", id, "error", Loggable(problem))
+	return r.DB.InTx(ctx, func(tx pgx.Tx) error {
+		q := QuarantineItem{Org: org, Reason: ReasonFacts, Error: Loggable(problem)}
+		var body string
+		err := tx.QueryRow(ctx, recordBodySQL, pgx.StrictNamedArgs{"id": id}).Scan(&q.Account, &q.Source, &q.Stream, &q.ObjectID, &body)
+		if err != nil {
+			return fmt.Errorf("reading record %d, which cannot be folded: %w", id, err)
+		}
+		q.Body = []byte(body)
+		if err := r.DB.Quarantine(ctx, tx, q); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, queueDropSQL, pgx.StrictNamedArgs{"org": org, "id": id})
+		return err
+	})
 }
 
 // FoldNow folds the given records in the caller's transaction, for a write whose answer shows its result.
@@ -128,9 +168,11 @@ func (r *Reconciler) FoldNow(ctx context.Context, tx pgx.Tx, org uuid.UUID, reco
 
 // folded is what one batch works on.
 type folded struct {
-	org    uuid.UUID
-	now    time.Time
-	seeds  map[int64]bool
+	org   uuid.UUID
+	now   time.Time
+	seeds map[int64]bool
+	// unread are records whose facts could not be read.
+	unread map[int64]bool
 	told   map[int64]pipeline.Told
 	region *closure
 	result pipeline.Result
@@ -138,7 +180,7 @@ type folded struct {
 }
 
 func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64) (*folded, error) {
-	f := &folded{org: org, now: r.DB.Now(), seeds: map[int64]bool{}, told: map[int64]pipeline.Told{}}
+	f := &folded{org: org, now: r.DB.Now(), seeds: map[int64]bool{}, unread: map[int64]bool{}, told: map[int64]pipeline.Told{}}
 	for _, id := range seeds {
 		f.seeds[id] = true
 	}
@@ -146,15 +188,11 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 	if err := r.tell(ctx, tx, f, seeds); err != nil {
 		return nil, err
 	}
-	old, err := rekey(ctx, tx, f, seeds)
+	gone, err := rekey(ctx, tx, f, seeds)
 	if err != nil {
 		return nil, err
 	}
-	f.region, err = loadClosure(ctx, tx, org, seeds, old, r.Rules.Blocked)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.tell(ctx, tx, f, f.region.untold(f.told)); err != nil {
+	if err := r.gather(ctx, tx, f, seeds, gone); err != nil {
 		return nil, err
 	}
 	told := make([]pipeline.Told, 0, len(f.told))
@@ -185,10 +223,38 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 	}
 	if destinations = append(destinations, pushed...); len(destinations) > 0 && r.Wake != nil {
 		if err := r.Wake(ctx, tx, destinations); err != nil {
-			return nil, fmt.Errorf("waking deliveries: %w", err)
+			return nil, fmt.Errorf("%w: deliveries: %w", errWake, err)
 		}
 	}
 	return f, nil
+}
+
+// gather finds and reads everything that belongs together with the seeds. A record may have landed anew since its keys were
+// written, and be read here before its own turn: its keys are brought in step, and the search goes on until none differs.
+func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []int64, gone []keyName) (err error) {
+	for {
+		if f.region, err = loadClosure(ctx, tx, f.org, start, gone, r.Rules.Blocked); err != nil {
+			return err
+		}
+		fresh := f.region.untold(f.told)
+		if err := r.tell(ctx, tx, f, fresh); err != nil {
+			return err
+		}
+		var drifted []int64
+		for _, id := range fresh {
+			if !maps.Equal(f.region.have[id], keysOf(f.told[id].Facts)) {
+				drifted = append(drifted, id)
+			}
+		}
+		if len(drifted) == 0 {
+			return nil
+		}
+		more, err := rekey(ctx, tx, f, drifted)
+		if err != nil {
+			return err
+		}
+		start, gone = append(start, drifted...), append(gone, more...)
+	}
 }
 
 const recordsByIDSQL = `
@@ -206,6 +272,7 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 		err error
 	}
 	var failed []bad
+	var well []factID
 	rows, err := tx.Query(ctx, recordsByIDSQL, pgx.StrictNamedArgs{"ids": ids})
 	if err != nil {
 		return fmt.Errorf("reading records: %w", err)
@@ -228,9 +295,10 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 		facts, err := r.factsOf(&rec)
 		if err != nil {
 			facts = pipeline.Facts{}
-			if f.seeds[id] {
-				failed = append(failed, bad{&rec, err})
-			}
+			f.unread[id] = true
+			failed = append(failed, bad{&rec, err})
+		} else if f.seeds[id] {
+			well = append(well, factID{f.org, rec.Account, string(rec.Source), rec.Stream, rec.ObjectID})
 		}
 		f.told[id] = pipeline.TellOf(&rec, facts)
 	}
@@ -246,7 +314,7 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 			return err
 		}
 	}
-	return nil
+	return markFixed(ctx, tx, ReasonFacts, well)
 }
 
 // factsOf shields the batch from a record that breaks the code that reads it.

@@ -47,8 +47,9 @@ const suppressionsFoldedSQL = `
 update ops.suppressions s
 set folded_at = @now
 from ops.records r
+join ops.record_keys k on k.record_id = r.record_id and k.role = 'dnc'
 where r.record_id = any(@seeds) and s.org_id = r.org_id and s.source = r.source and s.stream = r.stream
-  and s.object_id = r.object_id and s.folded_at is null`
+  and s.object_id = r.object_id and s.kind = k.kind and s.account_id = k.account_id and s.value = k.value and s.folded_at is null`
 
 const dncCancelSQL = `
 update ops.deliveries
@@ -94,12 +95,19 @@ func (r *Reconciler) writeDNC(ctx context.Context, tx pgx.Tx, f *folded) ([]stri
 	if kept == nil {
 		kept = []string{}
 	}
+	// What cannot be read at present may be what opted a phone out: then nothing is taken off the list.
+	if len(f.unread) > 0 {
+		phones = []string{}
+	}
 	if _, err := tx.Exec(ctx, dncDeleteSQL, pgx.StrictNamedArgs{"org": f.org, "phones": phones, "kept": kept}); err != nil {
 		return nil, fmt.Errorf("removing do-not-call that nobody tells any more: %w", err)
 	}
 	seeds := make([]int64, 0, len(f.seeds))
 	for id := range f.seeds {
-		seeds = append(seeds, id)
+		// A record that could not be read opts nobody out: what its post suppressed has to hold (law 6).
+		if !f.unread[id] {
+			seeds = append(seeds, id)
+		}
 	}
 	if _, err := tx.Exec(ctx, suppressionsFoldedSQL, pgx.StrictNamedArgs{"now": f.now, "seeds": seeds}); err != nil {
 		return nil, fmt.Errorf("closing suppressions: %w", err)

@@ -22,7 +22,21 @@ const ledgerReadSQL = `
 select l.kind, l.account_id, l.value, l.lead_id, l.first_source_time
 from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
 join pipeline.lead_ledger l
-  on l.org_id = @org and l.kind = n.kind and l.account_id = n.account_id and l.value = n.value`
+  on l.org_id = @org and l.kind = n.kind and l.account_id = n.account_id and l.value = n.value
+where not exists (
+    select
+    from pipeline.leads p
+    where p.org_id = @org and p.lead_id = l.lead_id)
+  or exists (
+    select
+    from pipeline.lead_keys k
+    join unnest(@here_kinds::text[], @here_accounts::text[], @here_values::text[]) as h (kind, account_id, value)
+      on h.kind = k.kind and h.account_id = k.account_id and h.value = k.value
+    where k.org_id = @org and k.lead_id = l.lead_id
+      and (k.rule <> 'shared' or not exists (
+        select
+        from pipeline.lead_keys s
+        where s.org_id = @org and s.lead_id = k.lead_id and s.kind not in ('phone', 'email'))))`
 
 const ledgerUpsertSQL = `
 insert into pipeline.lead_ledger (org_id, kind, account_id, value, lead_id, first_source_time, handed_out_at)
@@ -41,7 +55,12 @@ func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	kinds, accounts, values := columns(names)
-	rows, err := tx.Query(ctx, ledgerReadSQL, pgx.StrictNamedArgs{"org": f.org, "kinds": kinds, "accounts": accounts, "values": values})
+	here := slices.Collect(maps.Keys(f.region.keys))
+	for phone := range f.region.phones {
+		here = append(here, keyName{string(pipeline.KeyPhone), "", phone})
+	}
+	hk, ha, hv := columns(here)
+	rows, err := tx.Query(ctx, ledgerReadSQL, pgx.StrictNamedArgs{"org": f.org, "kinds": kinds, "accounts": accounts, "values": values, "here_kinds": hk, "here_accounts": ha, "here_values": hv})
 	if err != nil {
 		return fmt.Errorf("reading the lead ledger: %w", err)
 	}
@@ -255,6 +274,12 @@ func (f *folded) writeLeads(ctx context.Context, tx pgx.Tx) ([]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading leads: %w", err)
 	}
+	if err := f.unmerge(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := f.noteSplits(ctx, tx); err != nil {
+		return nil, err
+	}
 	var changed []int
 	var rows []leadRecord
 	for i := range f.result.Leads {
@@ -305,15 +330,22 @@ func upsertRows[T any](ctx context.Context, tx pgx.Tx, sql string, rows []T) err
 const staleLeadsSQL = `
 select distinct k.lead_id
 from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
-join pipeline.lead_keys k
-  on k.org_id = @org and k.kind = n.kind and k.account_id = n.account_id and k.value = n.value and k.rule <> 'shared'
+cross join lateral (
+  select l.lead_id
+  from pipeline.lead_keys l
+  where l.org_id = @org and l.kind = n.kind and l.account_id = n.account_id and l.value = n.value and l.rule <> 'shared'
+  offset 0
+) k
 where not k.lead_id = any(@ids)`
 
 const leadsDeleteSQL = `delete from pipeline.leads where org_id = @org and lead_id = any(@ids)`
 
 const leadKeysDeleteSQL = `delete from pipeline.lead_keys where org_id = @org and lead_id = any(@ids)`
 
-const mergesDeleteSQL = `delete from pipeline.lead_merges where org_id = @org and lead_id = any(@ids)`
+const mergesDeleteSQL = `
+delete from pipeline.lead_merges
+where org_id = @org and lead_id = any(@ids)
+returning lead_id, into_lead_id`
 
 const mergesUpsertSQL = `
 with given as (
@@ -328,6 +360,49 @@ insert into pipeline.lead_merges (org_id, lead_id, into_lead_id, merged_at)
 select @org, g.lead_id, g.into_lead_id, @now from given g
 on conflict (org_id, lead_id) do update
 set into_lead_id = excluded.into_lead_id`
+
+const splitsInsertSQL = `
+insert into pipeline.lead_splits (org_id, lead_id, split_from, split_at)
+select @org, n.lead_id, n.split_from, @now
+from unnest(@leads::uuid[], @from::uuid[]) as n (lead_id, split_from)
+on conflict do nothing`
+
+// noteSplits remembers which leads were split off, beyond the life of their rows: a merge deletes those.
+func (f *folded) noteSplits(ctx context.Context, tx pgx.Tx) error {
+	var leads, from []uuid.UUID
+	for i, id := range f.ids.IDs {
+		if f.ids.SplitFrom[i] != uuid.Nil {
+			leads, from = append(leads, id), append(from, f.ids.SplitFrom[i])
+		}
+	}
+	if len(leads) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, splitsInsertSQL, pgx.StrictNamedArgs{"org": f.org, "now": f.now, "leads": leads, "from": from})
+	if err != nil {
+		return fmt.Errorf("noting split leads: %w", err)
+	}
+	return nil
+}
+
+// unmerge lets ids that are leads again resolve to nothing else. Such a lead was split off the one it had merged into.
+func (f *folded) unmerge(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, mergesDeleteSQL, pgx.StrictNamedArgs{"org": f.org, "ids": f.ids.IDs})
+	if err != nil {
+		return fmt.Errorf("parting merged leads: %w", err)
+	}
+	var id, into uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&id, &into}, func() error {
+		if i := slices.Index(f.ids.IDs, id); f.ids.SplitFrom[i] == uuid.Nil {
+			f.ids.SplitFrom[i] = into
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("parting merged leads: %w", err)
+	}
+	return nil
+}
 
 // dropLeads removes the rows of leads that merged into others or lost their last key, and keeps their ids resolving.
 func (f *folded) dropLeads(ctx context.Context, tx pgx.Tx) error {
@@ -356,7 +431,7 @@ func (f *folded) dropLeads(ctx context.Context, tx pgx.Tx) error {
 	for _, step := range []struct {
 		sql string
 		ids []uuid.UUID
-	}{{leadsDeleteSQL, stale}, {leadKeysDeleteSQL, stale}, {mergesDeleteSQL, f.ids.IDs}} {
+	}{{leadsDeleteSQL, stale}, {leadKeysDeleteSQL, stale}} {
 		if len(step.ids) == 0 {
 			continue
 		}
@@ -388,9 +463,9 @@ type linkRow struct {
 const lostLinksSQL = `
 delete from pipeline.lead_keys k
 where k.org_id = @org and k.lead_id = any(@ids)
-  and not exists (
-    select from jsonb_populate_recordset(null::pipeline.lead_keys, @rows::jsonb) n
-    where n.lead_id = k.lead_id and n.kind = k.kind and n.account_id = k.account_id and n.value = k.value)`
+  and (k.lead_id, k.kind, k.account_id, k.value) not in (
+    select n.lead_id, n.kind, n.account_id, n.value
+    from jsonb_populate_recordset(null::pipeline.lead_keys, @rows::jsonb) n)`
 
 const linksUpsertSQL = `
 insert into pipeline.lead_keys as k (org_id, kind, account_id, value, lead_id, rule, evidence, linked_at)

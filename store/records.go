@@ -22,7 +22,8 @@ type LandRecord struct {
 	Payload []byte
 	// Raw is the exact bytes, given only where Payload had to be cleaned.
 	Raw []byte
-	// SourceTime is the source's own time of this version, zero when it told none.
+	// SourceTime is the source's own time of this version, zero when it told none. One after ObservedAt is stored as of that
+	// (law 3): a clock that is ahead must not win for ever.
 	SourceTime  time.Time
 	ZoneAssumed bool
 	// ObservedAt is when the request was sent or the post came (law 4).
@@ -97,6 +98,14 @@ type observation struct {
 	firstSeen time.Time
 	// recordID is known once the row is written or locked.
 	recordID int64
+}
+
+// sourceTime is the source's time, clamped to when it was observed. Later observations of the same content leave it.
+func (o *observation) sourceTime() time.Time {
+	if o.SourceTime.After(o.observedAt) {
+		return o.observedAt
+	}
+	return o.SourceTime
 }
 
 // after tells whether this observation beats one with the given time and hash. Equal times are decided by the hash, so

@@ -67,7 +67,7 @@ func (l *landing) copyNew(ctx context.Context, tx pgx.Tx, obs []*observation) er
 			o := obs[i]
 			return []any{
 				o.recordID, l.t.Org, l.t.Account, string(l.t.Source), l.t.Stream, o.ObjectID, o.Payload, o.Raw, o.hash[:],
-				o.observedAt, o.firstSeen, timeOrNull(o.SourceTime), o.ZoneAssumed, l.now,
+				o.observedAt, o.firstSeen, timeOrNull(o.sourceTime()), o.ZoneAssumed, l.now,
 			}, nil
 		}))
 	if err != nil {
@@ -133,7 +133,7 @@ func columnsOf(obs []*observation) pgx.StrictNamedArgs {
 	zones := make([]bool, n)
 	for i, o := range obs {
 		payloads[i], raws[i], hashes[i] = string(o.Payload), o.Raw, o.hash[:]
-		observed[i], firstSeen[i], sourceTimes[i] = o.observedAt, o.firstSeen, timeOrNull(o.SourceTime)
+		observed[i], firstSeen[i], sourceTimes[i] = o.observedAt, o.firstSeen, timeOrNull(o.sourceTime())
 		zones[i] = o.ZoneAssumed
 	}
 	return pgx.StrictNamedArgs{

@@ -31,34 +31,45 @@ type Route struct {
 	CreatedAt   time.Time
 }
 
-const routesEnvironmentSQL = `
-with wanted as (
-  select * from unnest(@destinations::text[], @conditions::text[]) as w (destination, condition)
-), gone as (
-  update ops.routes r
-  set removed_at = @now
-  where r.org_id = @org and r.origin = 'environment' and r.removed_at is null
-    and not exists (select from wanted w where w.destination = r.destination and w.condition = r.condition)
-)
+const routesRemoveSQL = `
+update ops.routes r
+set removed_at = @now
+where r.org_id = @org and r.origin = 'environment' and r.removed_at is null
+  and not exists (
+    select from unnest(@destinations::text[], @conditions::text[]) as w (destination, condition)
+    where w.destination = r.destination and w.condition = r.condition)
+returning route_id, destination, condition, created_at`
+
+const routesAddSQL = `
 insert into ops.routes (route_id, org_id, destination, condition, origin, created_at)
 select gen_random_uuid(), @org, w.destination, w.condition, 'environment', @now
-from wanted w
+from unnest(@destinations::text[], @conditions::text[]) as w (destination, condition)
 on conflict (org_id, destination, condition, origin) where removed_at is null do nothing`
 
-// SetEnvironmentRoutes brings the routes of TRUNKLINE_PUSH in step with the table. A route keeps its age over restarts;
-// one that is taken out and put back is new: leads that came meanwhile are not sent by themselves (law 7).
-func (db *DB) SetEnvironmentRoutes(ctx context.Context, org uuid.UUID, routes []Route) error {
+// SetEnvironmentRoutes brings the routes of TRUNKLINE_PUSH in step with the table, and returns those that went. A route
+// keeps its age over restarts; one that is taken out and put back is new: leads that came meanwhile are not sent by
+// themselves (law 7).
+func (db *DB) SetEnvironmentRoutes(ctx context.Context, org uuid.UUID, routes []Route) (removed []Route, err error) {
 	destinations, conditions := []string{}, []string{}
 	for _, r := range routes {
 		destinations, conditions = append(destinations, r.Destination), append(conditions, r.Condition.String())
 	}
-	_, err := db.Pool.Exec(ctx, routesEnvironmentSQL, pgx.StrictNamedArgs{
-		"org": org, "now": db.Now(), "destinations": destinations, "conditions": conditions,
+	args := pgx.StrictNamedArgs{"org": org, "now": db.Now(), "destinations": destinations, "conditions": conditions}
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, routesRemoveSQL, args)
+		if err != nil {
+			return err
+		}
+		if removed, err = pgx.CollectRows(rows, scanRoute); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, routesAddSQL, args)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("writing the routes of TRUNKLINE_PUSH: %w", err)
+		return nil, fmt.Errorf("writing the routes of TRUNKLINE_PUSH: %w", err)
 	}
-	return nil
+	return removed, nil
 }
 
 const routesActiveSQL = `
@@ -73,16 +84,18 @@ func (db *DB) Routes(ctx context.Context, q Queryer, org uuid.UUID) ([]Route, er
 	if err != nil {
 		return nil, fmt.Errorf("reading routes: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Route, error) {
-		var r Route
-		var condition string
-		if err := row.Scan(&r.ID, &r.Destination, &condition, &r.CreatedAt); err != nil {
-			return r, err
-		}
-		var err error
-		r.Condition, err = pipeline.ParseCondition(condition)
+	return pgx.CollectRows(rows, scanRoute)
+}
+
+func scanRoute(row pgx.CollectableRow) (Route, error) {
+	var r Route
+	var condition string
+	if err := row.Scan(&r.ID, &r.Destination, &condition, &r.CreatedAt); err != nil {
 		return r, err
-	})
+	}
+	var err error
+	r.Condition, err = pipeline.ParseCondition(condition)
+	return r, err
 }
 
 // A lead that merged into another one may have been sent under its old id.
@@ -179,8 +192,8 @@ func (r *Reconciler) pushed(ctx context.Context, tx pgx.Tx, org uuid.UUID, ids [
 
 const splitLeadsSQL = `
 select lead_id
-from pipeline.leads
-where org_id = @org and lead_id = any(@ids) and split_from is not null`
+from pipeline.lead_splits
+where org_id = @org and lead_id = any(@ids)`
 
 // splitOff returns the leads that once were part of another: a split never pushes again.
 func (r *Reconciler) splitOff(ctx context.Context, tx pgx.Tx, org uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]bool, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,8 @@ type Schedule struct {
 	Next func(t time.Time) time.Time
 	// Later makes a new schedule wait for Next; without it, it is due at once.
 	Later bool
+	// Off takes the schedule away.
+	Off bool
 }
 
 const scheduleUpsertSQL = `
@@ -26,16 +29,25 @@ on conflict (name) do update
 set spec = excluded.spec, zone = excluded.zone, next_slot = @next, updated_at = excluded.updated_at
 where s.spec <> excluded.spec or s.zone <> excluded.zone`
 
-const schedulesForgetSQL = `delete from ops.schedules where not name = any(@names)`
+const schedulesForgetSQL = `
+delete from ops.schedules
+where name = any(@off) or greatest(next_slot, updated_at) < @stale`
 
-// EnsureSchedules brings ops.schedules in step with the configuration. A schedule that is new is due at once, unless it is Later; one whose
-// spec changed is due when the new spec says; the others keep their due times over restarts.
+// scheduleStale is how long a schedule that nobody takes slots of is remembered.
+const scheduleStale = 7 * 24 * time.Hour
+
+// EnsureSchedules brings ops.schedules in step with the configuration. A schedule that is new is due at once, unless it is
+// Later; one whose spec changed is due when the new spec says; the others keep their due times over restarts. What this
+// daemon knows nothing of is another daemon's, which may have accounts or a version of its own, and stays.
 func (db *DB) EnsureSchedules(ctx context.Context, schedules []Schedule) error {
 	now := db.Now()
 	return db.InTx(ctx, func(tx pgx.Tx) error {
-		names := []string{}
+		off := []string{}
 		for _, s := range schedules {
-			names = append(names, s.Name)
+			if s.Off {
+				off = append(off, s.Name)
+				continue
+			}
 			first, next := now, s.Next(now)
 			if s.Later {
 				first = next
@@ -47,7 +59,7 @@ func (db *DB) EnsureSchedules(ctx context.Context, schedules []Schedule) error {
 				return fmt.Errorf("writing schedule %s: %w", s.Name, err)
 			}
 		}
-		if _, err := tx.Exec(ctx, schedulesForgetSQL, pgx.StrictNamedArgs{"names": names}); err != nil {
+		if _, err := tx.Exec(ctx, schedulesForgetSQL, pgx.StrictNamedArgs{"off": off, "stale": now.Add(-scheduleStale)}); err != nil {
 			return fmt.Errorf("removing schedules that are off: %w", err)
 		}
 		return nil
@@ -67,14 +79,19 @@ set last_slot = @slot, next_slot = @next, updated_at = @now
 where name = @name`
 
 // TakeDueSlots hands each due slot to fn in one transaction with the schedule's step to its next slot, so that a slot
-// gets its job exactly once whoever asks. After a long absence a schedule catches up with one slot, not with all it missed.
+// gets its job exactly once whoever asks. A slot whose fn fails stays due; the others are taken. After a long absence a
+// schedule catches up with one slot, not with all it missed.
 func (db *DB) TakeDueSlots(ctx context.Context, schedules []Schedule, fn func(tx pgx.Tx, name string, slot time.Time) error) (taken int, err error) {
 	now := db.Now()
 	byName := map[string]Schedule{}
 	names := []string{}
+	var failed []error
 	for _, s := range schedules {
-		byName[s.Name] = s
-		names = append(names, s.Name)
+		// One that is off here may be on in another daemon, which takes its slots.
+		if !s.Off {
+			byName[s.Name] = s
+			names = append(names, s.Name)
+		}
 	}
 	err = db.InTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, slotsDueSQL, pgx.StrictNamedArgs{"now": now, "names": names})
@@ -90,20 +107,29 @@ func (db *DB) TakeDueSlots(ctx context.Context, schedules []Schedule, fn func(tx
 			return fmt.Errorf("reading due schedules: %w", err)
 		}
 		for _, d := range slots {
-			next := byName[d.Name].Next(d.NextSlot)
-			if !next.After(now) {
-				next = byName[d.Name].Next(now)
-			}
-			_, err := tx.Exec(ctx, slotTakenSQL, pgx.StrictNamedArgs{"name": d.Name, "slot": d.NextSlot, "next": next, "now": now})
+			// A savepoint each: a slot that fails stays due, and keeps nobody else from theirs (law 13).
+			err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return takeSlot(ctx, tx, byName[d.Name], d.NextSlot, now, fn) })
 			if err != nil {
-				return fmt.Errorf("taking a slot of %s: %w", d.Name, err)
+				failed = append(failed, fmt.Errorf("slot of %s: %w", d.Name, err))
+				continue
 			}
-			if err := fn(tx, d.Name, d.NextSlot.UTC()); err != nil {
-				return fmt.Errorf("slot of %s: %w", d.Name, err)
-			}
+			taken++
 		}
-		taken = len(slots)
 		return nil
 	})
-	return taken, err
+	if err != nil {
+		taken = 0
+	}
+	return taken, errors.Join(append(failed, err)...)
+}
+
+func takeSlot(ctx context.Context, tx pgx.Tx, s Schedule, slot, now time.Time, fn func(tx pgx.Tx, name string, slot time.Time) error) error {
+	next := s.Next(slot)
+	if !next.After(now) {
+		next = s.Next(now)
+	}
+	if _, err := tx.Exec(ctx, slotTakenSQL, pgx.StrictNamedArgs{"name": s.Name, "slot": slot, "next": next, "now": now}); err != nil {
+		return fmt.Errorf("taking it: %w", err)
+	}
+	return fn(tx, s.Name, slot.UTC())
 }

@@ -26,13 +26,20 @@ const partitionsEnsureSQL = `select ops.ensure_partitions(@now, 3)`
 // settled stays: nothing that was acknowledged is lost for its age.
 const partitionsDropSQL = `select ops.drop_partitions(@table, @before)`
 
-// Upkeep makes the partitions of the months to come and drops those past their retention.
+const temporaryRevokeSQL = `select ops.revoke_temporary()`
+
+// Upkeep makes the partitions of the months to come and drops those past their retention. It also
+// takes from analysts the right to make temporary tables, which a database made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	now := u.DB.Now()
 	return u.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var made int
 		if err := tx.QueryRow(ctx, partitionsEnsureSQL, pgx.StrictNamedArgs{"now": now}).Scan(&made); err != nil {
 			return fmt.Errorf("making partitions: %w", err)
+		}
+		// Under the lock that the partitions took: two at a time would fail.
+		if _, err := tx.Exec(ctx, temporaryRevokeSQL); err != nil {
+			return fmt.Errorf("revoking temporary tables: %w", err)
 		}
 		dropped := 0
 		for table, keep := range map[string]time.Duration{"record_history": u.Retention.History, "inbox": u.Retention.Inbox} {

@@ -21,7 +21,9 @@ type Walk struct {
 	Window *TimeRange
 	// Filters are the stream's own; a walk with any reads a part only and claims no coverage.
 	Filters map[string]string
-	State   string
+	// Backfill is the backfill that the walk is a window of, the zero id for none.
+	Backfill uuid.UUID
+	State    string
 	// Cursor is of the next page to ask for, empty for the first.
 	Cursor      string
 	Pages       int
@@ -49,7 +51,7 @@ type NewWalk struct {
 const maxWalkError = 2000
 
 const walkColumns = ` id, org_id, account_id, source, stream, kind, lane, lower(time_window), upper(time_window), filters, state, cursor,
-  pages, rows, changed, quarantined, restarts, created_at, started_at, finished_at, error`
+  pages, rows, changed, quarantined, restarts, created_at, started_at, finished_at, error, backfill_id`
 
 const walkInsertSQL = `
 insert into ops.walks (id, org_id, account_id, source, stream, kind, lane, time_window, filters, created_at)
@@ -170,11 +172,13 @@ func (db *DB) Walk(ctx context.Context, q Queryer, id uuid.UUID) (Walk, error) {
 }
 
 // What nobody is at work on: ready, or left behind by a daemon whose lease ran out. A stream at rest after a failure is
-// left out. Leases are reckoned by the database's clock, the one that all daemons share.
+// left out, and so are a backfill's windows, which have wake-ups of their own. Leases are reckoned by the database's clock,
+// the one that all daemons share.
 const walksOpenSQL = `
 select` + walkColumns + `
 from ops.walks w
 where (w.state = 'ready' or w.state = 'running' and w.lease_until < clock_timestamp())
+  and w.backfill_id is null
   and not exists (
     select
     from ops.streams s
@@ -186,7 +190,8 @@ where (w.state = 'ready' or w.state = 'running' and w.lease_until < clock_timest
 order by case w.lane when 'live' then 0 when 'reread' then 1 else 2 end, w.created_at, w.id
 limit @most`
 
-// OpenWalks returns walks that wait for somebody to work on them, live ones first, at most limit.
+// OpenWalks returns walks that wait for somebody to work on them, live ones first, at most limit. Windows of backfills are
+// not among them: see BackfillsToWake.
 func (db *DB) OpenWalks(ctx context.Context, q Queryer, limit int) ([]Walk, error) {
 	rows, err := q.Query(ctx, walksOpenSQL, pgx.StrictNamedArgs{"now": db.Now(), "most": limit})
 	if err != nil {
@@ -216,10 +221,14 @@ func scanWalk(row pgx.CollectableRow) (Walk, error) {
 	var w Walk
 	var from, to, started, finished *time.Time
 	var problem *string
+	var backfill *uuid.UUID
 	err := row.Scan(&w.ID, &w.Key.Org, &w.Key.Account, &w.Key.Source, &w.Key.Stream, &w.Kind, &w.Lane, &from, &to, &w.Filters,
-		&w.State, &w.Cursor, &w.Pages, &w.Rows, &w.Changed, &w.Quarantined, &w.Restarts, &w.CreatedAt, &started, &finished, &problem)
+		&w.State, &w.Cursor, &w.Pages, &w.Rows, &w.Changed, &w.Quarantined, &w.Restarts, &w.CreatedAt, &started, &finished, &problem, &backfill)
 	if err != nil {
 		return w, err
+	}
+	if backfill != nil {
+		w.Backfill = *backfill
 	}
 	if from != nil && to != nil {
 		w.Window = &TimeRange{from.UTC(), to.UTC()}

@@ -24,11 +24,13 @@ set state = 'running',
     lease_until = clock_timestamp() + make_interval(secs => @lease),
     started_at = coalesce(started_at, @now)
 where id = @id
+  and backfill_id is null
   and (state = 'ready' or state = 'running' and lease_until < clock_timestamp())
 returning` + walkColumns
 
 // ClaimWalk takes a walk's lease, or fails with ErrWalkTaken. owner must be new for every run: a run that lost its lease
-// and a later one of the same daemon must not take each other's commits for their own.
+// and a later one of the same daemon must not take each other's commits for their own. A window of a backfill is taken also
+// while its backfill does not run, or has BackfillAtOnce windows at work already.
 func (db *DB) ClaimWalk(ctx context.Context, id, owner uuid.UUID, lease time.Duration) (Walk, error) {
 	args := pgx.StrictNamedArgs{"id": id, "owner": owner, "lease": lease.Seconds(), "now": db.Now()}
 	var w Walk
@@ -36,6 +38,9 @@ func (db *DB) ClaimWalk(ctx context.Context, id, owner uuid.UUID, lease time.Dur
 		w, err = oneWalk(ctx, q, walkClaimSQL, args)
 		return err
 	})
+	if errors.Is(err, ErrNotFound) {
+		w, err = db.claimWindow(ctx, args)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return Walk{}, fmt.Errorf("claiming walk %s: %w", id, ErrWalkTaken)
 	}
@@ -88,7 +93,7 @@ where id = @id
 returning` + walkColumns
 
 // ReleaseWalk gives a walk back, to be gone on with from its cursor. A problem, where there is one, shows as the stream's
-// last error and lets the stream rest for a moment.
+// last error and lets the stream rest for a moment; at a window of a backfill it shows there, and only the window rests.
 func (db *DB) ReleaseWalk(ctx context.Context, id, owner uuid.UUID, problem string) error {
 	return db.endRun(ctx, "releasing", walkReleaseSQL, pgx.StrictNamedArgs{"id": id, "owner": owner}, problem)
 }
@@ -106,7 +111,8 @@ where id = @id
   and state = 'running'
 returning` + walkColumns
 
-// FailWalk ends a walk without coverage (law 8) and notes the problem at its stream.
+// FailWalk ends a walk without coverage (law 8) and notes the problem at its stream. A window of a backfill is tried again,
+// a bounded number of times.
 func (db *DB) FailWalk(ctx context.Context, id, owner uuid.UUID, problem string, keepCursor bool) error {
 	return db.endRun(ctx, "failing", walkFailSQL, pgx.StrictNamedArgs{
 		"id": id, "owner": owner, "keep_cursor": keepCursor, "now": db.Now(), "error": cleanText(problem, maxWalkError),
@@ -122,6 +128,9 @@ func (db *DB) endRun(ctx context.Context, doing, sql string, args pgx.StrictName
 		}
 		if err != nil || problem == "" {
 			return err
+		}
+		if w.Backfill != uuid.Nil {
+			return db.windowFailed(ctx, tx, w.ID, problem, w.State == "failed")
 		}
 		return streamFailed(ctx, tx, w.Key, problem, db.Now())
 	})
@@ -247,19 +256,37 @@ func (db *DB) advance(ctx context.Context, tx pgx.Tx, p *WalkPage, landed Landed
 		args["to"] = micros(p.Window.To)
 	}
 	w, err := oneWalk(ctx, tx, walkCommitSQL, args)
-	if err != nil || !p.Done {
+	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, walkDoneSQL, pgx.StrictNamedArgs{"id": p.ID, "now": db.Now()}); err != nil {
-		return err
+	if p.Done {
+		if _, err := tx.Exec(ctx, walkDoneSQL, pgx.StrictNamedArgs{"id": p.ID, "now": db.Now()}); err != nil {
+			return err
+		}
 	}
-	if err := streamSucceeded(ctx, tx, w.Key, p.Covers, p.Live, db.Now()); err != nil {
+	if w.Backfill != uuid.Nil {
+		if err := db.windowCommitted(ctx, tx, p.ID, len(p.Records)); err != nil {
+			return err
+		}
+	}
+	if !p.Done {
+		return nil
+	}
+	if err := db.covered(ctx, tx, w.Key, w.Kind, p); err != nil {
 		return err
 	}
 	if p.Finish == nil {
 		return nil
 	}
 	return p.Finish(ctx, tx, w)
+}
+
+// covered adds what a walk has read to its stream's coverage, last of all.
+func (db *DB) covered(ctx context.Context, tx pgx.Tx, key StreamKey, kind string, p *WalkPage) error {
+	if kind == "backfill" {
+		return streamCovered(ctx, tx, key, p.Covers)
+	}
+	return streamSucceeded(ctx, tx, key, p.Covers, p.Live, db.Now())
 }
 
 func (db *DB) quarantineAll(ctx context.Context, tx pgx.Tx, p *WalkPage, rejected []Rejected) error {

@@ -75,6 +75,9 @@ func (p *program) apikeyCreateCommand() *cobra.Command {
 				if err != nil {
 					return withCode(exitUsage, fmt.Errorf("--expires %w", err))
 				}
+				if !at.After(time.Now()) {
+					return withCode(exitUsage, errors.New("--expires must be a time to come"))
+				}
 				order.ExpiresAt = at
 			}
 			return p.withDatabase(cmd.Context(), func(ctx context.Context, _ *config, d *database) (err error) {

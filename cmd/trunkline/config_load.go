@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/sethvargo/go-envconfig"
 
 	"github.com/trunkline/trunkline/sync/vendorapi"
@@ -70,6 +71,7 @@ func loadConfig(environ []string) (*config, error) {
 			faults = append(faults, fault{v.name, err.Error()})
 		}
 	}
+	faults = append(faults, c.addressFaults()...)
 	faults = append(faults, unknownNames(env, known)...)
 	if len(faults) == 0 {
 		faults = c.contradictions()
@@ -170,6 +172,43 @@ func unknownNames(env map[string]string, known map[string]bool) []error {
 	return faults
 }
 
+// addressFaults finds addresses of databases that nobody can connect to.
+func (c *config) addressFaults() []error {
+	var faults []error
+	for _, a := range []struct {
+		name string
+		text vendorapi.Secret
+	}{{"DATABASE_URL", c.General.DatabaseURL}, {"DATABASE_DIRECT_URL", c.General.DatabaseDirectURL}} {
+		if a.text != "" && !isDatabase(a.text.Reveal()) {
+			faults = append(faults, fault{a.name, "must be the address of a Postgres database, such as postgres://user@host/database"})
+		}
+	}
+	return faults
+}
+
+func isDatabase(text string) bool {
+	// The library would take the address of something else for a list of settings.
+	if scheme, _, ok := strings.Cut(text, "://"); ok && !strings.ContainsAny(scheme, "= ") && scheme != "postgres" && scheme != "postgresql" {
+		return false
+	}
+	_, err := pgxpool.ParseConfig(text)
+	return err == nil
+}
+
+// faulty returns the names of the variables that an error of loadConfig is about.
+func faulty(err error) map[string]bool {
+	names := map[string]bool{}
+	var list interface{ Unwrap() []error }
+	if errors.As(err, &list) {
+		for _, one := range list.Unwrap() {
+			if f, ok := errors.AsType[fault](one); ok {
+				names[f.name] = true
+			}
+		}
+	}
+	return names
+}
+
 // contradictions finds settings that are good each by itself and not together.
 func (c *config) contradictions() []error {
 	var faults []error
@@ -193,6 +232,9 @@ func (c *config) secrets() []vendorapi.Secret {
 		if s, ok := v.value.Interface().(vendorapi.Secret); ok && s != "" {
 			out = append(out, s)
 		}
+	}
+	for _, value := range c.IPSCAPE.ExtraHeaders {
+		out = append(out, vendorapi.Secret(value))
 	}
 	return out
 }

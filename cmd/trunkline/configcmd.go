@@ -19,7 +19,7 @@ func (p *program) configCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			c, err := loadConfig(p.environ)
 			// The list helps most when something is wrong, so it comes first.
-			if perr := p.printConfig(c, asJSON); perr != nil {
+			if perr := p.printConfig(c, faulty(err), asJSON); perr != nil {
 				return perr
 			}
 			return withCode(exitConfig, err)
@@ -42,7 +42,7 @@ func (p *program) configCommand() *cobra.Command {
 	return cmd
 }
 
-func (p *program) printConfig(c *config, asJSON bool) error {
+func (p *program) printConfig(c *config, faulty map[string]bool, asJSON bool) error {
 	type row struct {
 		Name    string `json:"name"`
 		Value   string `json:"value"`
@@ -53,6 +53,10 @@ func (p *program) printConfig(c *config, asJSON bool) error {
 	var lines [][]string
 	for _, v := range variables(c) {
 		value := p.shown(v)
+		if faulty[v.name] && value != "" {
+			// Nobody knows what it is: a secret may have ended up under the wrong name.
+			value = "[invalid]"
+		}
 		rows = append(rows, row{v.name, value, v.fallback, v.help})
 		lines = append(lines, []string{v.name, orDash(value), orDash(strings.TrimSpace(v.fallback)), v.help})
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -51,6 +52,8 @@ type daemon struct {
 	scheduler *jobs.Scheduler
 	sweeper   *jobs.Sweeper
 	server    *api.Server
+	// listener is the API's port, nil without that role.
+	listener net.Listener
 	// addr is where the API listens, once started.
 	addr string
 
@@ -90,7 +93,15 @@ func (d *daemon) migrate(ctx context.Context) error {
 		return withCode(exitDatabase, err)
 	}
 	d.org = org
-	return d.db.SetEnvironmentRoutes(ctx, org.ID, d.cfg.General.Push)
+	if !d.cfg.General.Roles.worker {
+		// Routes are the workers' business: a daemon that only serves the API need not know them.
+		return nil
+	}
+	removed, err := d.db.SetEnvironmentRoutes(ctx, org.ID, d.cfg.General.Push)
+	for _, r := range removed {
+		d.log.Warn("a route is gone from TRUNKLINE_PUSH: nothing is sent by it any more", "destination", r.Destination, "condition", r.Condition.String())
+	}
+	return err
 }
 
 func (d *daemon) upkeep() *store.Upkeeper {
@@ -148,6 +159,9 @@ func (d *daemon) buildReconcile(context.Context) error {
 	}
 	d.fold = &store.Reconciler{
 		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
+		Rules: pipeline.Rules{Dispositions: pipeline.NewDispositions(map[pipeline.Source]map[string]pipeline.Disposition{
+			pipeline.SourceConvoso: convosoSettings.Rules(),
+		})},
 		Facts: func(r *pipeline.Record) (pipeline.Facts, error) {
 			switch r.Source {
 			case pipeline.SourceIPSCAPE:
@@ -180,7 +194,7 @@ func (d *daemon) buildInbox(context.Context) error {
 
 func (d *daemon) buildJobs(context.Context) (err error) {
 	d.workers, err = jobs.NewWorkers(jobs.WorkersConfig{
-		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Reconcile: d.fold, Inbox: d.inbox,
+		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Backfills: d.db.DB, Reconcile: d.fold, Inbox: d.inbox,
 		Deliver: d.engine, Destinations: d.engine.Destinations(), Upkeep: d.upkeep(), SoftStop: d.budget().soft,
 	})
 	if err != nil {
@@ -238,7 +252,8 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
 		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
 		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
-		Convoso: api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
+		Convoso:   api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
+		Backfills: &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
 		Checks: []api.Check{
 			{Name: "database", Run: d.db.Writable},
 			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},

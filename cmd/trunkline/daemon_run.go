@@ -28,10 +28,15 @@ func (d *daemon) start(ctx context.Context) error {
 		d.log.Warn("a vendor's timeout is longer than the soft stop: a request under way at a stop may be cut", "timeout", longest, "soft_stop", d.budget().soft)
 	}
 	if roles.worker {
-		if n, err := d.engine.Recheck(ctx, "", pipeline.HoldCallWindow); err != nil {
-			return fmt.Errorf("looking at held deliveries again: %w", err)
-		} else if n > 0 {
-			d.log.Info("deliveries that waited for the call window are checked again", "deliveries", n)
+		// The window may be another one now, and credentials may have been put right.
+		for _, hold := range []string{pipeline.HoldCallWindow, pipeline.HoldDenied} {
+			n, err := d.engine.Recheck(ctx, "", hold)
+			if err != nil {
+				return fmt.Errorf("looking at held deliveries again: %w", err)
+			}
+			if n > 0 {
+				d.log.Info("held deliveries are checked again", "hold", hold, "deliveries", n)
+			}
 		}
 		if err := d.workers.Start(ctx); err != nil {
 			return err
@@ -44,25 +49,24 @@ func (d *daemon) start(ctx context.Context) error {
 	d.background.Go(func() { d.watchDatabase(loops) })
 	if roles.api {
 		d.intake.Start()
-		addr, err := d.server.Start(string(d.cfg.General.HTTPAddr))
-		if err != nil {
-			return err
-		}
-		d.addr = addr
+		d.addr = d.server.Serve(d.listener)
 	}
 	d.log.Info("trunkline is up", "version", versionText(), "addr", d.addr, "streams", len(d.streams), "destinations", d.engine.Destinations())
 	return nil
 }
 
-// databaseLook is how often the daemon looks after its database.
-const databaseLook = 5 * time.Second
+// How often the daemon looks whether its private Postgres answers, and whether its database can be written to.
+const (
+	privateLook  = time.Second
+	databaseLook = 5 * time.Second
+)
 
 // watchDatabase restarts a private Postgres that died under the daemon.
 func (d *daemon) watchDatabase(ctx context.Context) {
 	if d.db.private == nil {
 		return
 	}
-	ticker := time.NewTicker(databaseLook)
+	ticker := time.NewTicker(privateLook)
 	defer ticker.Stop()
 	for {
 		select {
@@ -117,6 +121,8 @@ func (d *daemon) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget.all)
 	defer cancel()
 	d.log.Info("stopping", "budget", budget.all)
+	// First of all: what is claimed now would have to be sent in the time that is left.
+	d.engine.Quiesce()
 	var errs []error
 	if d.cfg.General.Roles.api {
 		drain, end := context.WithTimeout(ctx, budget.drain)
@@ -130,10 +136,20 @@ func (d *daemon) stop(ctx context.Context) error {
 		errs = append(errs, d.workers.Stop(ctx))
 	}
 	d.background.Wait()
+	d.farewell(ctx)
 	errs = append(errs, d.db.Close(context.WithoutCancel(ctx)))
 	err := errors.Join(errs...)
 	if err == nil {
 		d.log.Info("stopped")
 	}
 	return err
+}
+
+// farewell says that this daemon is gone on purpose; a database that cannot be told finds out by itself.
+func (d *daemon) farewell(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := d.db.Farewell(ctx, d.id); err != nil {
+		d.log.Warn("the database does not know that this daemon has stopped", "error", err)
+	}
 }

@@ -93,7 +93,7 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 		Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.delivered,
 		Settings: deliver.Settings{
 			ReconcileDelay: d.cfg.DialedIn.ReconcileDelay.Duration, WebhookWait: d.cfg.Convolo.WebhookWait.Duration,
-			// Above the longest request and the wait for its budget, so that a slow vendor is not taken for a cut.
+			// Above the longest request, so that a slow vendor is not taken for a cut.
 			SendTimeout: max(time.Minute, 2*d.cfg.DialedIn.Timeout.Duration, 2*d.cfg.Convolo.Timeout.Duration),
 		},
 	})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/trunkline/trunkline/migrations"
@@ -22,6 +23,8 @@ type database struct {
 	direct *pgxpool.Pool
 	// private is the Postgres of our own, nil when DATABASE_URL names one.
 	private *embedded.Server
+	// demo is the session that keeps other demos away, nil outside of one.
+	demo *pgx.Conn
 }
 
 // Connections of a daemon: the pool serves requests and drains; jobs and their notifier have their own.
@@ -81,6 +84,10 @@ func (d *database) Close(ctx context.Context) error {
 	if d.direct != nil {
 		d.direct.Close()
 	}
+	if d.demo != nil {
+		// Its end is all that is wanted of it.
+		_ = d.demo.Close(ctx)
+	}
 	if d.private == nil {
 		return nil
 	}
@@ -95,7 +102,7 @@ func (p *program) toolDatabase(ctx context.Context, c *config) (*database, error
 		return nil, err
 	}
 	if err := migrations.Check(ctx, d.direct); err != nil {
-		return nil, withCode(exitDatabase, errors.Join(err, d.Close(ctx)))
+		return nil, withCode(exitDatabase, errors.Join(err, d.Close(context.WithoutCancel(ctx))))
 	}
 	return d, nil
 }
@@ -108,8 +115,8 @@ func (p *program) withDatabase(ctx context.Context, work func(ctx context.Contex
 	}
 	d, err := p.toolDatabase(ctx, c)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
-	err = work(ctx, c, d)
+	err = interrupted(ctx, work(ctx, c, d))
 	return errors.Join(err, d.Close(context.WithoutCancel(ctx)))
 }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/trunkline/trunkline/store"
 )
 
 // demoPatience is how long the demo waits for everything to settle.
@@ -69,7 +70,7 @@ func (p *program) demo(ctx context.Context, exit bool) error {
 		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
 	}
 	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
-	d, err := p.startDemo(ctx, c, log)
+	d, err := startDaemon(ctx, c, log, true)
 	if err != nil {
 		return err
 	}
@@ -82,30 +83,46 @@ func (p *program) demo(ctx context.Context, exit bool) error {
 			done <- err
 		}
 	}()
-	return p.untilStopped(ctx, d, done)
+	return untilStopped(ctx, d, done)
 }
 
-// startDemo starts the daemon on an emptied database.
-func (p *program) startDemo(ctx context.Context, c *config, log *slog.Logger) (*daemon, error) {
-	adoptStandardLog(log)
-	db, err := openDatabase(ctx, &c.General, log, poolConns)
+// How long a demo waits for an earlier one to be gone: for its session, which the server may be about to end, and for the
+// heartbeat of a daemon that was killed to be too old.
+const (
+	sessionPatience   = time.Second
+	heartbeatPatience = 6 * time.Second
+)
+
+// takeForDemo makes the database this demo's alone until it is closed, and empties it.
+func takeForDemo(ctx context.Context, db *database) error {
+	conn, err := db.direct.Acquire(ctx)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("locking the database for the demo: %w", err)
 	}
-	if err := db.EmptyForDemo(ctx); err != nil {
-		return nil, withCode(exitDatabase, errors.Join(err, db.Close(ctx)))
+	db.demo = conn.Hijack()
+	if err := whileDemoRuns(ctx, sessionPatience, func() error { return store.LockForDemo(ctx, db.demo) }); err != nil {
+		return err
 	}
-	d, err := newDaemon(ctx, c, log, db)
-	if err != nil {
-		return nil, err
+	return whileDemoRuns(ctx, heartbeatPatience, func() error { return db.EmptyForDemo(ctx) })
+}
+
+// whileDemoRuns tries again and again while another demo is in the way.
+func whileDemoRuns(ctx context.Context, patience time.Duration, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := try()
+		if !errors.Is(err, store.ErrDemoRuns) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ticker.C:
+		}
 	}
-	if err := d.db.MarkDemo(ctx, d.org.ID); err != nil {
-		return nil, errors.Join(err, d.stop(ctx))
-	}
-	if err := d.start(ctx); err != nil {
-		return nil, errors.Join(err, d.stop(ctx))
-	}
-	return d, nil
 }
 
 // runDemo makes the traffic, waits until nothing is left to do, and prints what came of it.

@@ -11,6 +11,7 @@ import (
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 
+	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
@@ -76,7 +77,8 @@ func (h *safeHandler) attr(a slog.Attr) slog.Attr {
 	case string:
 		return slog.String(a.Key, h.text(v))
 	case error:
-		return slog.String(a.Key, h.text(v.Error()))
+		// What Postgres says may quote the values of a row.
+		return slog.String(a.Key, h.text(store.Loggable(v)))
 	}
 	return slog.Attr{Key: a.Key, Value: value}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -52,26 +51,45 @@ func withCode(code int, err error) error {
 type program struct {
 	stdout, stderr io.Writer
 	environ        []string
-	// signals tells a running daemon to stop.
+	// signals tells the program to stop.
 	signals <-chan os.Signal
 	// terminal tells whether stderr is one.
 	terminal bool
 }
 
 func main() {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	p := &program{stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), signals: signals, terminal: isTerminal(os.Stderr)}
+	p := &program{stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), signals: stopSignals(), terminal: isTerminal(os.Stderr)}
 	os.Exit(p.main(context.Background(), os.Args[1:]))
 }
 
-// main runs one command line and returns its exit code.
+// main runs one command line and returns its exit code. The first signal ends the command's context, and the command
+// closes what it opened; a second one ends the process at once.
 func (p *program) main(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	err := root.ExecuteContext(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- root.ExecuteContext(ctx) }()
+	for told := false; ; {
+		select {
+		case err := <-done:
+			return p.exitCode(err)
+		case s := <-p.signals:
+			// A terminal that closes sends SIGHUP, and so does its shell: a second one is nobody's impatience.
+			if told && s != syscall.SIGHUP {
+				return p.exitCode(withCode(exitInterrupted, errors.New("interrupted while stopping")))
+			}
+			told = true
+			cancel(signalled{s})
+		}
+	}
+}
+
+// exitCode tells of a command's error and returns its exit code.
+func (p *program) exitCode(err error) int {
 	if err == nil {
 		return exitDone
 	}
@@ -112,7 +130,7 @@ func (p *program) root() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })
 	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.sandboxCommand(), p.migrateCommand(), p.statusCommand(), p.orgCommand(),
+		p.serveCommand(), p.demoCommand(), p.sandboxCommand(), p.migrateCommand(), p.statusCommand(), p.syncCommand(), p.backfillCommand(), p.orgCommand(),
 		p.apikeyCommand(), p.configCommand(), p.versionCommand(),
 	)
 	usageCodes(root)

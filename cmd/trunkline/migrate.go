@@ -95,7 +95,7 @@ func (p *program) onAnySchema(ctx context.Context, work func(d *database) error)
 	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
 	d, err := openDatabase(ctx, &c.General, log, toolConns)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
-	return errors.Join(work(d), d.Close(context.WithoutCancel(ctx)))
+	return errors.Join(interrupted(ctx, work(d)), d.Close(context.WithoutCancel(ctx)))
 }

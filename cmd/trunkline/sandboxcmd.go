@@ -54,10 +54,7 @@ func (p *program) sandboxCommand() *cobra.Command {
 				fmt.Fprintf(p.stdout, "%s=%s\n", name, quoted(env[name]))
 			}
 			fmt.Fprintf(p.stderr, "the vendors listen on %s\n", box.server.URL())
-			select {
-			case <-p.signals:
-			case <-cmd.Context().Done():
-			}
+			<-cmd.Context().Done()
 			return nil
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 
@@ -55,51 +56,85 @@ func (p *program) serve(ctx context.Context, overlay map[string]string, withSand
 		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
 	}
 	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
-	d, err := p.startDaemon(ctx, c, log)
+	d, err := startDaemon(ctx, c, log, false)
 	if err != nil {
 		return err
 	}
-	return p.untilStopped(ctx, d, nil)
+	return untilStopped(ctx, d, nil)
 }
 
-func (p *program) startDaemon(ctx context.Context, c *config, log *slog.Logger) (*daemon, error) {
+// startDaemon starts the daemon, for the demo on a database that it empties. What has started when it fails is stopped.
+func startDaemon(ctx context.Context, c *config, log *slog.Logger, demo bool) (_ *daemon, err error) {
 	adoptStandardLog(log)
+	// The port comes first: when it is taken, nothing has been touched.
+	listener, err := listen(ctx, &c.General)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && listener != nil {
+			// Where the server had it, it is closed already.
+			_ = listener.Close()
+		}
+		err = interrupted(ctx, err)
+	}()
 	db, err := openDatabase(ctx, &c.General, log, poolConns)
 	if err != nil {
 		return nil, err
+	}
+	if demo {
+		if err := takeForDemo(ctx, db); err != nil {
+			return nil, withCode(exitDatabase, errors.Join(err, db.Close(context.WithoutCancel(ctx))))
+		}
 	}
 	d, err := newDaemon(ctx, c, log, db)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.start(ctx); err != nil {
+	d.listener = listener
+	if demo {
+		err = d.db.MarkDemo(ctx, d.org.ID)
+	}
+	if err == nil {
+		err = d.start(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.stop(ctx))
 	}
 	return d, nil
 }
 
-// untilStopped waits for a signal, for the daemon to fail, or for done to yield; then it stops the daemon gently. A second
-// signal ends the process at once.
-func (p *program) untilStopped(ctx context.Context, d *daemon, done <-chan error) error {
+// listen takes the port of the API; a daemon without that role has none.
+func listen(ctx context.Context, g *generalConfig) (net.Listener, error) {
+	if !g.Roles.api {
+		return nil, nil
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", string(g.HTTPAddr))
+	if err != nil {
+		return nil, fmt.Errorf("listening for HTTP: %w", err)
+	}
+	return listener, nil
+}
+
+// untilStopped waits for a signal (which ends ctx), for the daemon to fail, or for done to yield; then it stops the daemon
+// gently.
+func untilStopped(ctx context.Context, d *daemon, done <-chan error) error {
 	watch, cancel := context.WithCancel(ctx)
 	var cause error
 	select {
-	case s := <-p.signals:
-		d.log.Info("signal received", "signal", s.String())
 	case cause = <-d.failed(watch):
 		d.log.Error("the daemon cannot go on", "error", cause)
 	case cause = <-done:
 	case <-ctx.Done():
 	}
 	cancel()
-	stopped := make(chan error, 1)
-	go func() { stopped <- d.stop(ctx) }()
-	select {
-	case err := <-stopped:
-		return errors.Join(cause, err)
-	case <-p.signals:
-		return withCode(exitInterrupted, errors.New("interrupted while stopping"))
+	if s, ok := errors.AsType[signalled](context.Cause(ctx)); ok {
+		d.log.Info("signal received", "signal", s.String())
+		// What the signal broke off is no failure.
+		cause = nil
 	}
+	return errors.Join(cause, d.stop(ctx))
 }
 
 // vendorPrefixes begin the names of vendor variables.

@@ -24,6 +24,9 @@ func (p *program) statusCommand() *cobra.Command {
 			return p.withDatabase(cmd.Context(), func(ctx context.Context, _ *config, d *database) error {
 				for {
 					s, err := readStatus(ctx, d)
+					if watch && ctx.Err() != nil {
+						return nil
+					}
 					if err != nil {
 						return err
 					}
@@ -39,8 +42,6 @@ func (p *program) statusCommand() *cobra.Command {
 						return err
 					}
 					select {
-					case <-p.signals:
-						return nil
 					case <-ctx.Done():
 						return nil
 					case <-time.After(2 * time.Second):
@@ -57,6 +58,7 @@ func (p *program) statusCommand() *cobra.Command {
 // status is what an operator wants to know.
 type status struct {
 	Well       bool           `json:"well"`
+	Daemons    int            `json:"daemons"`
 	Problems   []string       `json:"problems"`
 	Streams    []streamLine   `json:"streams"`
 	Deliveries []deliveryLine `json:"deliveries"`
@@ -103,14 +105,6 @@ func readStatus(ctx context.Context, d *database) (*status, error) {
 	for i := range streams {
 		s.addStream(&streams[i])
 	}
-	counts, err := d.Counts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.Inbox, s.Unfolded, s.Quarantine = counts.PostsOpen, counts.Unfolded, counts.Quarantined
-	if s.Quarantine > 0 {
-		s.Problems = append(s.Problems, fmt.Sprintf("%d items in quarantine", s.Quarantine))
-	}
 	deliveries, err := d.DeliveryCounts(ctx, d.Pool)
 	if err != nil {
 		return nil, err
@@ -118,18 +112,58 @@ func readStatus(ctx context.Context, d *database) (*status, error) {
 	for _, n := range deliveries {
 		s.Deliveries = append(s.Deliveries, deliveryLine(n))
 		if n.State == "unknown" {
-			s.Problems = append(s.Problems, fmt.Sprintf("%d deliveries to %s with an unknown outcome", n.Count, n.Destination))
+			s.Problems = append(s.Problems, fmt.Sprintf("%s to %s with an unknown outcome", many(n.Count, "delivery", "deliveries"), n.Destination))
 		}
 	}
 	gauges, err := d.Gauges(ctx)
 	if err != nil {
 		return nil, err
 	}
+	s.Inbox, s.Unfolded = int(gauges.Inbox), int(gauges.Unfolded)
 	for _, j := range gauges.Jobs {
 		s.Queues = append(s.Queues, queueLine{j.A, j.B, int(j.Count)})
 	}
+	for _, n := range gauges.Quarantine {
+		s.Quarantine += int(n.Count)
+	}
+	if s.Quarantine > 0 {
+		s.Problems = append(s.Problems, many(s.Quarantine, "item", "items")+" in quarantine")
+	}
+	attention, err := d.Attention(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.addAttention(&attention)
 	s.Well = len(s.Problems) == 0
 	return s, nil
+}
+
+// addAttention puts what stops everything first.
+func (s *status) addAttention(a *store.Attention) {
+	var first []string
+	if a.Daemons == 0 {
+		first = append(first, "no daemon is running")
+	}
+	for _, t := range a.Accounts {
+		if t.Denied {
+			first = append(first, t.Source+" refuses our credentials")
+		} else {
+			first = append(first, t.Source+" asked us to wait until "+whenPtr(t.Until))
+		}
+	}
+	s.Daemons = a.Daemons
+	s.Problems = append(first, s.Problems...)
+	if a.BadPosts > 0 {
+		s.Problems = append(s.Problems, many(a.BadPosts, "post", "posts")+" that nobody understood")
+	}
+}
+
+// many writes a count with its word.
+func many(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 func (s *status) addStream(st *store.StreamStatus) {
@@ -149,7 +183,7 @@ func (s *status) addStream(st *store.StreamStatus) {
 		s.Problems = append(s.Problems, fmt.Sprintf("%s lags %s", name, st.Lag.Round(time.Second)))
 	}
 	if st.Holes > 0 {
-		s.Problems = append(s.Problems, fmt.Sprintf("%s has %d holes", name, st.Holes))
+		s.Problems = append(s.Problems, fmt.Sprintf("%s has %s", name, many(st.Holes, "hole", "holes")))
 	}
 }
 
@@ -170,18 +204,26 @@ func (s *status) print(w io.Writer) error {
 	if err := table(w, []string{"STREAM", "COVERED_THROUGH", "LAG", "HOLES", "LAST_WALK", "LAST_SUCCESS", "LAST_ERROR"}, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nposts waiting %d, records waiting %d, quarantine %d\n\n", s.Inbox, s.Unfolded, s.Quarantine)
+	fmt.Fprintf(w, "\ndaemons running %d, posts waiting %d, records waiting %d, quarantine %d\n", s.Daemons, s.Inbox, s.Unfolded, s.Quarantine)
 	rows = nil
 	for _, l := range s.Deliveries {
 		rows = append(rows, []string{l.Destination, l.Operation, l.State, orDash(l.Reason), fmt.Sprint(l.Count)})
 	}
-	if err := table(w, []string{"DESTINATION", "OPERATION", "STATE", "REASON", "DELIVERIES"}, rows); err != nil {
+	if err := section(w, []string{"DESTINATION", "OPERATION", "STATE", "REASON", "DELIVERIES"}, rows); err != nil {
 		return err
 	}
 	rows = nil
 	for _, l := range s.Queues {
 		rows = append(rows, []string{l.Kind, l.State, fmt.Sprint(l.Count)})
 	}
+	return section(w, []string{"JOB", "STATE", "JOBS"}, rows)
+}
+
+// section prints a table after a blank line, and nothing where there are no rows.
+func section(w io.Writer, head []string, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	fmt.Fprintln(w)
-	return table(w, []string{"JOB", "STATE", "JOBS"}, rows)
+	return table(w, head, rows)
 }

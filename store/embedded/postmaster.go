@@ -22,6 +22,8 @@ const (
 	deafGrace = 3 * time.Second
 	// memoryGrace is how long the children of a killed server may take to let go of its shared memory.
 	memoryGrace = 15 * time.Second
+	// abandonGrace is how long the end of a server whose start was given up is waited for.
+	abandonGrace = 10 * time.Second
 	// probeTimeout limits one look at the socket.
 	probeTimeout = 5 * time.Second
 )
@@ -177,6 +179,10 @@ func (s *Server) launchOnce(ctx context.Context) (report string, err error) {
 		if err := pause(ctx, poll); err != nil {
 			// Asked to end rather than left behind; recovery goes on with the next start.
 			_ = cmd.Process.Signal(syscall.SIGINT)
+			select {
+			case <-ended:
+			case <-time.After(abandonGrace):
+			}
 			return "", fmt.Errorf("wait for the server to answer: %w (log %s): %s", err, s.logPath(), lastLines(s.readLog(offset)))
 		}
 	}

@@ -31,6 +31,11 @@ func NewClient(config Config, base vendorapi.Client) (*Client, error) {
 	return &Client{config: config, api: base}, nil
 }
 
+// Turn waits for the account's budget ahead of a request: the first one made with the returned context starts at once.
+func (c *Client) Turn(ctx context.Context) (context.Context, error) {
+	return c.api.Turn(ctx, vendorapi.Live)
+}
+
 const opStartCall = "StartCall"
 
 // StartCall asks for one call to the lead now: agents first, then the lead's phone and, where that fails, the second one

@@ -34,6 +34,9 @@ var abbreviations = map[string]int{
 	"aest": 10 * 3600, "aedt": 11 * 3600, "awst": 8 * 3600,
 }
 
+// Years in UTC that a date may be in. Postgres and JSON refuse years far outside, and none of a call or a lead is.
+const minYear, maxYear = 1900, 2200
+
 var (
 	unixSeconds = regexp.MustCompile(`^\d{9,10}(\.\d{1,9})?$`)
 	unixMillis  = regexp.MustCompile(`^\d{12,13}$`)
@@ -41,7 +44,7 @@ var (
 )
 
 // readDate reads a date of section 6. assumed tells that its zone was taken from the settings; ok is false for text that is
-// empty, zero, an age, or beyond the years that a call can be in.
+// empty, zero, an age, or beyond the years that can be stored and answered everywhere.
 func (s Settings) readDate(text string) (at time.Time, assumed, ok bool) {
 	text = strings.ToLower(blanks.ReplaceAllString(strings.TrimSpace(text), " "))
 	if zeroDate(text) || len(text) > 64 {
@@ -49,7 +52,7 @@ func (s Settings) readDate(text string) (at time.Time, assumed, ok bool) {
 	}
 	at, assumed, ok = s.parseDate(text)
 	at = at.UTC().Truncate(time.Microsecond)
-	if !ok || at.Year() < 1980 || at.Year() > 2199 {
+	if !ok || at.Year() < minYear || at.Year() > maxYear {
 		return time.Time{}, false, false
 	}
 	return at, assumed, true

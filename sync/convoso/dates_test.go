@@ -40,6 +40,9 @@ func TestDates(t *testing.T) {
 		{"1710538200000", half, false},
 		{"20240315T143000Z", half, true},
 		{"2024-03-15T21:30:00Z", half, false},
+		// The first and the last that can be stored.
+		{"1900-01-01T00:00:00Z", "1900-01-01T00:00:00Z", false},
+		{"2200-12-31 15:59:59", "2200-12-31T23:59:59Z", true},
 		{"2024-03-15T14:30:00-07:00", half, false},
 		{"2024-03-15T14:30:00-0700", half, false},
 		{"2024-03-15 14:30:00.123456789", "2024-03-15T21:30:00.123456Z", true},
@@ -67,6 +70,7 @@ func TestDates(t *testing.T) {
 	for _, text := range []string{
 		"", " ", "0", "0000-00-00 00:00:00", "0000-00-00", "00/00/0000", "3 days", "36 minutes ago", "12", "2024-13-01", "02/30/2024",
 		"31.12.2024", "12345678901", "-1710538200", "0001-01-01", "9999-12-31", "1e9", "Fri Mar 15 14:30:00 MST 24", "99999999",
+		"0000-06-01", "1899-12-31T23:59:59Z", "1899-12-31", "1900-01-01T00:00:00+01:00", "2201-01-01T00:00:00Z", "2200-12-31 16:00:00", "10000-01-01",
 	} {
 		if at, _, ok := s.readDate(text); ok {
 			t.Errorf("%q is read as %s", text, at)
@@ -132,7 +136,7 @@ func FuzzDate(f *testing.F) {
 		if !ok && !at.IsZero() {
 			t.Errorf("%q: unreadable, yet %s", text, at)
 		}
-		if ok && (at.Location() != time.UTC || at.Year() < 1980 || at.Year() > 2199 || at.Nanosecond()%1000 != 0) {
+		if ok && (at.Location() != time.UTC || at.Year() < 1900 || at.Year() > 2200 || at.Nanosecond()%1000 != 0) {
 			t.Errorf("%q: %s cannot be stored", text, at)
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // selector is what a post calls itself.
@@ -110,6 +112,8 @@ func (s Settings) detect(pairs []pair, r reading, sel selector) []finding {
 			optOut = keyDNC
 		}
 	}
+	// A post may carry a code of any length.
+	optOut = pipeline.CutCode(optOut)
 	if !r.namesSomebody() {
 		// Nobody could act on it, so it must not be answered like an opt-out that holds.
 		optOut = ""
@@ -202,9 +206,9 @@ func (r reading) isDisposition() bool {
 	return r.disposition() != "" && (r.fields[keyCall] != "" || r.fields[keyLength] != "" || r.hasCallTime())
 }
 
-// namesSomebody tells whether an opt-out could be put to a person or a call.
+// namesSomebody tells whether an opt-out could be put to a person or a call. An e-mail is no way to: it names no lead.
 func (r reading) namesSomebody() bool {
-	for _, key := range []string{keyPhone, keyLead, keyRemote, keyCall, keyEmail} {
+	for _, key := range []string{keyPhone, keyLead, keyRemote, keyCall} {
 		if r.fields[key] != "" {
 			return true
 		}

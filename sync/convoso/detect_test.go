@@ -2,6 +2,7 @@ package convoso
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -84,7 +85,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// A changed status, state or recording is a new fact; a repeated post is not.
+// A post that tells anything else is a new fact; a repeated post is not.
 func TestIdentities(t *testing.T) {
 	t.Parallel()
 	s := settings(t, Config{})
@@ -100,20 +101,57 @@ func TestIdentities(t *testing.T) {
 		name, a, b, query string
 		same              bool
 	}{
-		{"same disposition, more told", `{"call_log_id":7,"status":"CB"}`, `{"call_log_id":"7","status":"cb","lead_id":"5"}`, "", true},
+		{"same disposition", `{"call_log_id":7,"status":"CB"}`, `{"status":"CB","call_log_id":"7"}`, "", true},
+		{"same disposition as a form", `{"call_log_id":7,"status":"CB"}`, `call_log_id=7&status=CB`, "", true},
+		{"same disposition, less told", `{"call_log_id":7,"status":"CB","lead_id":"5"}`, `{"call_log_id":"7","status":"CB"}`, "", false},
 		{"redisposition", `{"call_log_id":7,"status":"CB"}`, `{"call_log_id":7,"status":"NI"}`, "", false},
 		{"states", `{"call_log_id":7,"status":"INCALL"}`, `{"call_log_id":7,"term_reason":"AGENT"}`, "", false},
-		{"same recording", `{"call_log_id":7,"recording":"https://r.example/1"}`, `{"call_log_id":7,"recording":[{"src":"https://r.example/1"}]}`, "", true},
+		{"same recording", `{"call_log_id":7,"recording":"https://r.example/1"}`, `{"recording":"https://r.example/1","call_log_id":"7"}`, "", true},
 		{"other recording", `{"call_log_id":7,"recording":"https://r.example/1"}`, `{"call_log_id":7,"recording":"https://r.example/2"}`, "", false},
 		{"no call id, other time", `{"lead_id":5,"status":"CB","call_date":"2025-06-03"}`, `{"lead_id":5,"status":"CB","call_date":"2025-06-04"}`, "", false},
 		{"no call id, again", `{"lead_id":5,"status":"CB","call_date":"2025-06-03"}`, `{"call_date":"2025-06-03","status":"CB","lead_id":"5"}`, "", true},
 		{"lead updates with other fields", `{"lead_id":5,"call_log_id":7,"city":"x"}`, `{"lead_id":5,"call_log_id":7,"email":"x"}`, "event=lead_update", false},
-		{"dnc beside disposition", `{"call_log_id":7,"lead_id":5,"status":"DNC"}`, `{"call_log_id":7,"status":"DNC","lead_id":6}`, "event=dnc", true},
+		{"dnc, phone left out", `{"call_log_id":7,"status":"DNC","phone":"5035550142"}`, `{"call_log_id":7,"status":"DNC"}`, "event=dnc", false},
+		{"dnc again", `{"call_log_id":7,"lead_id":5,"status":"DNC"}`, `{"call_log_id":7,"status":"DNC","lead_id":5}`, "event=dnc", true},
 	}
 	for _, tt := range tests {
 		a, b := id(tt.a, tt.query), id(tt.b, tt.query)
 		if (a == b) != tt.same {
 			t.Errorf("%s: %s and %s, want same: %v", tt.name, a, b, tt.same)
+		}
+	}
+}
+
+// Whoever opts out once more after a lift says the same words; without call and time only the arrival tells it apart.
+func TestIdentityOfAnUndatedOptOut(t *testing.T) {
+	t.Parallel()
+	s := settings(t, Config{})
+	const phone = `"status":"DNC","phone":"5035550142"`
+	tests := []struct {
+		name, body string
+		later      time.Duration
+		same       bool
+	}{
+		{"in another second", `{` + phone + `}`, time.Second, false},
+		{"in the same second", `{` + phone + `}`, time.Second - time.Microsecond, true},
+		{"unreadable date", `{` + phone + `,"call_date":"soon"}`, time.Second, false},
+		{"dated", `{` + phone + `,"call_date":"2025-06-03 10:17:42"}`, time.Hour, true},
+		{"of a call", `{` + phone + `,"call_log_id":"7"}`, time.Hour, true},
+		{"no opt-out", `{"lead_id":"5","city":"Salem"}`, time.Hour, true},
+	}
+	for _, tt := range tests {
+		var found [2]string
+		for i, at := range []time.Time{received, received.Add(tt.later)} {
+			p := post(jsonType, tt.body, "")
+			p.ReceivedAt = at
+			facts, err := s.Parse(p)
+			if err != nil || len(facts[0].ObjectID) > 120 {
+				t.Fatalf("%s: %v, %v", tt.name, facts, err)
+			}
+			found[i] = facts[0].ObjectID
+		}
+		if (found[0] == found[1]) != tt.same {
+			t.Errorf("%s: %v, want same: %v", tt.name, found, tt.same)
 		}
 	}
 }

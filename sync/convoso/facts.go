@@ -25,7 +25,7 @@ func (s Settings) Facts(rec pipeline.Record) (pipeline.Facts, error) {
 		facts.Calls = []pipeline.CallFact{v.callFact(account, keys)}
 	}
 	if v.kind == TypeDNC {
-		facts.DNC = v.dncFacts(keys)
+		facts.DNC = v.dncFacts(account, keys)
 	}
 	return facts, nil
 }
@@ -42,7 +42,7 @@ func (v *view) leadKeys(account string) []pipeline.Key {
 	if p := v.phone(); p.Valid {
 		keys = append(keys, pipeline.Key{Kind: pipeline.KeyPhone, Value: p.E164})
 	}
-	if email := strings.ToLower(v.fields[keyEmail]); strings.Contains(email, "@") {
+	if email := strings.ToLower(v.fields[keyEmail]); strings.Contains(email, "@") && len(email) <= pipeline.KeyMax {
 		keys = append(keys, pipeline.Key{Kind: pipeline.KeyEmail, Value: email})
 	}
 	return keys
@@ -81,7 +81,7 @@ func (v *view) leadFact(keys []pipeline.Key) pipeline.LeadFact {
 func (v *view) callFact(account string, keys []pipeline.Key) pipeline.CallFact {
 	f := v.fields
 	c := pipeline.CallFact{
-		Key:         pipeline.CallKey{Dialler: pipeline.SourceConvoso, Account: account, ExternalID: f[keyCall]},
+		Key:         v.callKey(account),
 		Direction:   direction(f[keyDirection]),
 		Campaign:    v.campaign(),
 		Agent:       pipeline.AgentRef{ID: f[keyAgentID], Name: f[keyAgentName], Email: f[keyAgentEmail]},
@@ -103,6 +103,10 @@ func (v *view) callFact(account string, keys []pipeline.Key) pipeline.CallFact {
 	v.tellTimes(&c)
 	v.tellSteps(&c)
 	return c
+}
+
+func (v *view) callKey(account string) pipeline.CallKey {
+	return pipeline.CallKey{Dialler: pipeline.SourceConvoso, Account: account, ExternalID: v.fields[keyCall]}
 }
 
 func (v *view) number(key string) string { return v.settings.readPhone(v.fields[key], "").Best() }
@@ -168,8 +172,8 @@ func (v *view) tellSteps(c *pipeline.CallFact) {
 	}
 }
 
-// dncFacts returns one opt-out for each number, or one by the lead alone.
-func (v *view) dncFacts(keys []pipeline.Key) []pipeline.DNCFact {
+// dncFacts returns one opt-out for each number, or one by the lead or the call alone.
+func (v *view) dncFacts(account string, keys []pipeline.Key) []pipeline.DNCFact {
 	base := pipeline.DNCFact{Reason: v.reason, Since: v.occurred().at}
 	for _, k := range keys {
 		if k.Strong() {
@@ -178,7 +182,9 @@ func (v *view) dncFacts(keys []pipeline.Key) []pipeline.DNCFact {
 	}
 	phones := v.optOutPhones()
 	if len(phones) == 0 {
-		if len(base.Lead) == 0 {
+		if v.onlyCall() != "" {
+			base.Call = v.callKey(account)
+		} else if len(base.Lead) == 0 {
 			return nil
 		}
 		return []pipeline.DNCFact{base}

@@ -209,6 +209,19 @@ func TestFactsOfOddPosts(t *testing.T) {
 				t.Errorf("opt-outs %+v", f.DNC)
 			}
 		}},
+		{"an opt-out by call alone", `{"call_log_id":"2073617401","email":"ana@birchhill.example"}`, "event=dnc", TypeDNC, func(t *testing.T, f pipeline.Facts) {
+			t.Helper()
+			want := []pipeline.DNCFact{{Call: callKey, Reason: "dnc"}}
+			if diff := cmp.Diff(want, f.DNC); diff != "" || len(f.Calls) != 1 || f.Calls[0].Key != callKey {
+				t.Errorf("calls %+v, opt-outs (-want +got):\n%s", f.Calls, diff)
+			}
+		}},
+		{"an opt-out by lead needs no call", `{"call_log_id":7,"lead_id":5,"status":"DNC"}`, "", TypeDNC, func(t *testing.T, f pipeline.Facts) {
+			t.Helper()
+			if d := f.DNC[0]; d.Call != (pipeline.CallKey{}) {
+				t.Errorf("opt-out %+v", d)
+			}
+		}},
 		{"our own prefix", `{"externalCallId":"convoso-call-2073617401","status":"CB"}`, "", TypeDisposition, func(t *testing.T, f pipeline.Facts) {
 			t.Helper()
 			if f.Calls[0].Key != callKey {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+	"time"
 )
 
 var (
@@ -13,17 +14,24 @@ var (
 )
 
 // objectID returns the identity of section 7: call id with status, state or recording; without a call id, and for a lead
-// update always, lead id with a hash of the whole content (which holds the occurred-at as it was written). Two updates of
-// one lead must not replace each other: each tells of its own fields. Ids land in logs, so what may be a phone, a name or
-// an address goes in as a hash.
-func (v *view) objectID(payload []byte) string {
+// update always, lead id. Each ends in a hash of the whole content (which holds the occurred-at as it was written): a post
+// of fewer fields must not replace what an earlier one of the same call or lead told. Ids land in logs, so what may be a
+// phone, a name or an address goes in as a hash.
+//
+// An opt-out that tells neither call nor time also has the second of its arrival: asking once more after a lift is a new
+// request, even in the same words.
+func (v *view) objectID(payload []byte, receivedAt time.Time) string {
+	content := digest(string(payload))
 	call := v.fields[keyCall]
 	if call == "" || v.kind == TypeLeadUpdate {
 		lead := "none"
 		if id := v.fields[keyLead]; id != "" {
 			lead = v.token(id)
 		}
-		return "lead:" + lead + ":" + digest(string(payload))
+		if v.kind == TypeDNC && v.occurred().at.IsZero() {
+			lead += ":" + receivedAt.UTC().Format("20060102T150405Z")
+		}
+		return "lead:" + lead + ":" + content
 	}
 	var detail string
 	switch v.kind {
@@ -39,7 +47,7 @@ func (v *view) objectID(payload []byte) string {
 	default:
 		detail = codeToken(v.fields[keyStatus])
 	}
-	return "call:" + v.token(call) + ":" + detail
+	return "call:" + v.token(call) + ":" + detail + ":" + content
 }
 
 // token returns an id as it is when it can be nothing but an id.

@@ -14,6 +14,10 @@ type Suppression struct {
 	// LeadID is Convoso's id of the lead, RemoteID the UUID that Convoso carries for another system; empty when not told.
 	LeadID   string
 	RemoteID string
+	// CallID is Convoso's id of the call, set only when neither phone nor lead id was told. Nobody knows yet whom it is
+	// for: deliveries are checked by phone and by the lead's keys, so it blocks none until the fold has found the call's
+	// lead or number, which takes a second.
+	CallID string
 	// Stream and ObjectID name the record that carries the opt-out.
 	Stream   string
 	ObjectID string
@@ -22,7 +26,7 @@ type Suppression struct {
 }
 
 // Suppressions returns the opt-outs among the facts of a post: one for every phone number that the post names as the lead's
-// or the call's, or one without a phone. They were decided on the raw codes, before any mapping.
+// or the call's, or one without a phone, by lead or call. They were decided on the raw codes, before any mapping.
 func (s Settings) Suppressions(facts []Fact) []Suppression {
 	var found []Suppression
 	for _, f := range facts {
@@ -35,8 +39,11 @@ func (s Settings) Suppressions(facts []Fact) []Suppression {
 		}
 		base := Suppression{LeadID: v.fields[keyLead], RemoteID: v.fields[keyRemote], Stream: f.Stream, ObjectID: f.ObjectID, Reason: v.reason}
 		phones := v.optOutPhones()
-		if len(phones) == 0 && (base.LeadID != "" || base.RemoteID != "") {
-			found = append(found, base)
+		if len(phones) == 0 {
+			base.CallID = v.onlyCall()
+			if base.LeadID != "" || base.RemoteID != "" || base.CallID != "" {
+				found = append(found, base)
+			}
 		}
 		for _, phone := range phones {
 			base.Phone = phone
@@ -44,6 +51,14 @@ func (s Settings) Suppressions(facts []Fact) []Suppression {
 		}
 	}
 	return found
+}
+
+// onlyCall returns the call's id when an opt-out has no better way to say whom it is for.
+func (v *view) onlyCall() string {
+	if v.fields[keyLead] != "" || len(v.optOutPhones()) > 0 {
+		return ""
+	}
+	return v.fields[keyCall]
 }
 
 // optOut returns the raw code or flag by which the post asks for no more calls, empty when it does not ask. It looks at every

@@ -60,7 +60,7 @@ func (s Settings) fact(p Post, v *view) (Fact, error) {
 	if err != nil {
 		return Fact{}, err
 	}
-	id := v.objectID(payload)
+	id := v.objectID(payload, p.ReceivedAt)
 	row, err := v.row(id, p.ReceivedAt)
 	if err != nil {
 		return Fact{}, err

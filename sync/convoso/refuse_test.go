@@ -53,6 +53,8 @@ func TestRefusals(t *testing.T) {
 		{"an event name and a credential", "", "event=disposition&api_key=k", ErrUnrecognised},
 		// An opt-out that nobody can act on must not be answered as if it held.
 		{"an opt-out of nobody", `{"agent_comment":"x"}`, "event=dnc", ErrUnrecognised},
+		{"an opt-out of an e-mail", `{"email":"ana@birchhill.example","dnc":"1"}`, "event=dnc", ErrUnrecognised},
+		{"an opt-out of a lead id that is none", `{"lead_id":"` + strings.Repeat("9", 201) + `"}`, "event=dnc", ErrUnrecognised},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

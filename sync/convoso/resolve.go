@@ -2,8 +2,12 @@ package convoso
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // reading is a post's content sorted by meaning.
@@ -83,7 +87,7 @@ func (r *reading) resolveID(pairs []pair, x *index, used []bool, taken map[strin
 		if normal(p.key) != "id" {
 			continue
 		}
-		if v, ok := meaningful(keyLead, p.value); ok && (at < 0 || (pairs[at].query && !p.query)) {
+		if v := strings.TrimSpace(p.value); tellsID(v) && (at < 0 || (pairs[at].query && !p.query)) {
 			at, id = i, v
 		}
 	}
@@ -95,13 +99,15 @@ func (r *reading) resolveID(pairs []pair, x *index, used []bool, taken map[strin
 	case id == call, id == lead:
 		return used, taken
 	case call == "" && (callLogShaped(pairs) || (lead != "" && r.tellsOfCall())):
-		r.fields[keyCall] = id
-	case lead == "":
+		r.fields[keyCall] = boundedID(id)
+	case lead == "" && len(id) <= pipeline.KeyMax:
 		r.fields[keyLead] = id
 	default:
 		return used, taken
 	}
-	used[at], taken[pairs[at].key] = true, true
+	if len(id) <= pipeline.KeyMax {
+		used[at], taken[pairs[at].key] = true, true
+	}
 	return used, taken
 }
 
@@ -144,9 +150,11 @@ func meaningful(canonical, value string) (string, bool) {
 	case keyCall:
 		// Ids that our own API made out of Convoso's carry a prefix.
 		value = strings.TrimPrefix(value, "convoso-call-")
-		return value, tellsID(value)
+		return boundedID(value), tellsID(value)
 	case keyLead:
-		return value, tellsID(value)
+		return value, tellsID(value) && len(value) <= pipeline.KeyMax
+	case keyStatus, keyAgentID:
+		value = pipeline.CutCode(value)
 	case keyRemote:
 		value = strings.ToLower(value)
 		return value, uuidShape.MatchString(value)
@@ -157,6 +165,15 @@ func meaningful(canonical, value string) (string, bool) {
 		return value, !zeroDate(value)
 	}
 	return value, value != ""
+}
+
+// boundedID returns an id as it is, or a hash of one too long for a key: a call must stay told apart from others.
+func boundedID(id string) string {
+	if len(id) <= pipeline.KeyMax {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // tellsID tells whether text is an id: all calls without a lead must not become calls of a lead "0".

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,12 +109,21 @@ func kinds(facts []Fact) []string {
 	return out
 }
 
+// ids returns the identities without the hash of the content in which each must end.
 func ids(facts []Fact) []string {
 	var out []string
 	for _, f := range facts {
-		out = append(out, f.ObjectID)
+		out = append(out, idAlone(f.ObjectID, digest(string(f.Payload))))
 	}
 	return out
+}
+
+func idAlone(id, content string) string {
+	alone, ok := strings.CutSuffix(id, ":"+content)
+	if !ok {
+		return id + " does not end in the hash of its content"
+	}
+	return alone
 }
 
 func TestSamples(t *testing.T) {
@@ -218,7 +228,7 @@ func TestRowOfASample(t *testing.T) {
 	}
 	seconds := 187
 	want := EventRow{
-		EventID: "disposition:call:2073617401:CB", Type: "disposition", CallLogID: "2073617401", LeadID: "48213377",
+		EventID: "disposition:call:2073617401:CB:" + digest(string(facts[0].Payload)), Type: "disposition", CallLogID: "2073617401", LeadID: "48213377",
 		Phone: "+15035550142", Status: "CB", AgentID: "66318", AgentName: "Dana O'Neil", AgentEmail: "dana@broker.example",
 		Campaign: "MCA Q3", ListID: "10855", Direction: "outbound", TermReason: "AGENT", DurationS: &seconds,
 		Notes:      "Call back 3 pm & send docs, wants 60k",

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // Config is what an operator can set for a Convoso account; the empty value of each field takes the default named there.
@@ -84,6 +86,25 @@ func (s Settings) Disposition(code string) string {
 		return ours
 	}
 	return strings.ToLower(strings.TrimSpace(code))
+}
+
+// Rules returns what each configured or default code means to the pipeline. A code mapped to an outcome that the built-in
+// rules know, such as not_interested, does to the lead what that outcome does; of any other outcome it does nothing to the
+// lead, and the call counts as a conversation when it was answered.
+func (s Settings) Rules() map[string]pipeline.Disposition {
+	known := pipeline.DefaultDispositions()
+	rules := make(map[string]pipeline.Disposition, len(s.Dispositions))
+	for code, ours := range s.Dispositions {
+		rules[code] = pipeline.Disposition{Outcome: ours, AsAnswered: true}
+		// The outcomes are the words of our own API; what only a dialler has, such as dnc, is its code too.
+		for _, source := range []pipeline.Source{pipeline.SourceAPI, pipeline.SourceConvoso} {
+			if rule, mapped := known.Of(source, ours); mapped && rule.Outcome == ours {
+				rules[code] = rule
+				break
+			}
+		}
+	}
+	return rules
 }
 
 func (s Settings) readAliases(text string) []error {

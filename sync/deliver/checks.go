@@ -152,12 +152,13 @@ func (r *round) route(c *checked) (string, *pipeline.DeliveryChange) {
 	return passed, nil
 }
 
-// age holds for whatever has a time to live; what the age rule does not bind has none.
+// age holds for whatever has a time to live; what the age rule does not bind has none. What rings ages with its lead, which
+// may have turned out to be older than when it was ordered (law 7).
 func (r *round) age(c *checked) (string, *pipeline.DeliveryChange) {
 	switch expires := c.Delivery.ExpiresAt; {
 	case expires.IsZero():
 		return notNeeded, nil
-	case !expires.After(c.now):
+	case !expires.After(c.now), c.class == Rings && c.HasLead && !c.FirstSourceTime.Add(expires.Sub(c.Delivery.SourceTime)).After(c.now):
 		return pipeline.ReasonTooOld, end(pipeline.DeliveryExpired, pipeline.ReasonTooOld)
 	}
 	return passed, nil

@@ -28,6 +28,45 @@ func TestTooOldExpires(t *testing.T) {
 	r.want(swept, "expired", "too_old", "", 0)
 }
 
+// TestRingingAgesWithItsLead: an older record or a merge shows that the lead is older than when it was ordered (law 7).
+func TestRingingAgesWithItsLead(t *testing.T) {
+	r := newRig(t)
+	const age = 6 * time.Hour
+	older := func(lead uuid.UUID, by time.Duration) {
+		r.exec(`update pipeline.leads set first_source_time = $2 where lead_id = $1`, lead, noon.Add(-by))
+	}
+	order := func(operation string, expires time.Time) (id, lead uuid.UUID) {
+		lead, phone := r.lead()
+		return r.order(store.NewDelivery{Operation: operation, LeadID: lead, Phone: phone, SourceTime: noon, ExpiresAt: expires}), lead
+	}
+	e := r.engine(deliver.Settings{})
+	tooOld, lead := order("insert_lead", noon.Add(age))
+	older(lead, age)
+	young, lead := order("insert_lead", noon.Add(age))
+	older(lead, age-time.Second)
+	merged, lead := order("insert_lead", noon.Add(age))
+	into, _ := r.lead()
+	older(into, 30*24*time.Hour)
+	r.exec(`insert into pipeline.lead_merges values ($1, $2, $3, now())`, r.org, lead, into)
+	r.exec(`delete from pipeline.leads where lead_id = $1`, lead)
+	push, lead := order("insert_lead", time.Time{})
+	older(lead, 30*24*time.Hour)
+	update, lead := order("update_lead", noon.Add(age))
+	older(lead, 30*24*time.Hour)
+	r.drain(e)
+	r.want(tooOld, "expired", "too_old", "", 0)
+	r.want(young, "confirmed", "", "", 1)
+	r.want(merged, "expired", "too_old", "", 0)
+	r.want(push, "confirmed", "", "", 1)
+	r.want(update, "confirmed", "", "", 1)
+	// A person's order is free of it.
+	if err := e.Retry(context.Background(), tooOld); err != nil {
+		t.Fatal(err)
+	}
+	r.drain(e)
+	r.want(tooOld, "confirmed", "", "", 1)
+}
+
 func TestDoNotCall(t *testing.T) {
 	r := newRig(t)
 	suppress := `insert into ops.suppressions (org_id, kind, account_id, value, source, stream, object_id, reason, received_at)

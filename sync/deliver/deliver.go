@@ -57,7 +57,7 @@ type Operation struct {
 	NoPhone bool
 }
 
-// Destination is what a vendor's package offers.
+// Destination is what a vendor's package offers. One with a budget is a Turner too.
 type Destination interface {
 	Name() string
 	// Operation returns false for a name that it does not know.
@@ -91,6 +91,8 @@ func zonesOf(lead pipeline.LeadView) []*time.Location {
 // Store is what the engine needs from the database. Every method is one transaction.
 type Store interface {
 	ClaimDeliveries(ctx context.Context, c pipeline.DeliveryClaim) ([]pipeline.ClaimedDelivery, error)
+	// CountDueDeliveries tells how many deliveries ClaimDeliveries would find, at most limit.
+	CountDueDeliveries(ctx context.Context, destination string, now time.Time, limit int) (int, error)
 	RenewDeliveries(ctx context.Context, owner uuid.UUID, ids []uuid.UUID, until time.Time) error
 	ReleaseDeliveries(ctx context.Context, owner uuid.UUID, ids []uuid.UUID) error
 	PutBackDelivery(ctx context.Context, owner, id uuid.UUID, notBefore time.Time, problem string) error
@@ -102,6 +104,7 @@ type Store interface {
 		ctx context.Context, d pipeline.Delivery, decide func(c *pipeline.DeliveryCandidate, now time.Time) pipeline.DeliveryDecision,
 	) error
 	SettleDeliveries(ctx context.Context, ends []pipeline.DeliverySettlement) ([]bool, error)
+	// DeferDeliveries puts off the account's ready deliveries, or all of the destination's when the organisation is unset.
 	DeferDeliveries(ctx context.Context, d pipeline.Delivery, now, until time.Time, hold string) error
 	RecoverDeliveries(ctx context.Context, now, notBefore time.Time, inHand []uuid.UUID) ([]pipeline.MovedDelivery, error)
 	ExpireDeliveries(ctx context.Context, now time.Time) ([]pipeline.MovedDelivery, error)

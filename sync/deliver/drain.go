@@ -22,6 +22,7 @@ const maxFaults = 3
 type drain struct {
 	engine  *Engine
 	settler *settler
+	turns   *turns
 	// free has a token for each request that may still be started.
 	free    chan struct{}
 	running sync.WaitGroup
@@ -34,18 +35,20 @@ type drain struct {
 }
 
 // Drain works off what is due for one destination, until nothing is left, the destination wants a pause, DrainFor is over
-// or ctx ends; then it waits for the requests under way. worked counts the deliveries that it dealt with. A delivery that
+// ctx ends or the engine is quiesced; then it waits for the requests under way. worked counts the deliveries that it dealt with. A delivery that
 // fails is dealt with too; err is the database's.
 func (e *Engine) Drain(ctx context.Context, destination string) (worked int, err error) {
-	if _, ok := e.destinations[destination]; !ok {
+	to, ok := e.destinations[destination]
+	if !ok {
 		return 0, fmt.Errorf("draining deliveries for %s: %w", destination, ErrNoDestination)
 	}
-	d := &drain{engine: e, settler: e.startSettler(ctx), free: make(chan struct{}, e.set.Workers)}
+	d := &drain{engine: e, settler: e.startSettler(ctx), turns: e.startTurns(ctx, to), free: make(chan struct{}, e.set.Workers)}
 	for range e.set.Workers {
 		d.free <- struct{}{}
 	}
 	stopRenewing := e.startRenewing(ctx)
 	d.run(ctx, destination)
+	d.turns.stop()
 	d.running.Wait()
 	stopRenewing()
 	d.settler.stop()
@@ -59,28 +62,57 @@ func (d *drain) run(ctx context.Context, destination string) {
 		if free == 0 {
 			return
 		}
-		claimed, err := d.claim(ctx, destination, free)
-		if err != nil {
+		claimed, err := d.next(ctx, destination, free, until)
+		switch {
+		case err != nil && !isRefusal(err):
 			d.fail(err)
 			d.give(free)
 			return
-		}
-		if len(claimed) == 0 {
-			if free == cap(d.free) {
-				return
-			}
-			// The end of a request may let the same lead's next delivery go.
-			select {
-			case <-d.free:
-				free++
-			case <-ctx.Done():
-			}
+		case len(claimed) > 0:
+			d.give(free - len(claimed))
+			d.work(ctx, claimed)
+			continue
+		case free < cap(d.free):
+			// The end of a request may let the same lead's next delivery go, or show that the account is served again.
+			free += d.slot(ctx)
 			d.give(free)
 			continue
+		case err != nil:
+			d.refused(ctx, destination, free, err)
+			return
 		}
-		d.give(free - len(claimed))
-		d.work(ctx, claimed)
+		return
 	}
+}
+
+// next claims as many deliveries as there are turns for. The turns come first, and nothing is decided before: what is
+// claimed is sent at once or not at all.
+func (d *drain) next(ctx context.Context, destination string, free int, until time.Time) ([]pipeline.ClaimedDelivery, error) {
+	if d.turns == nil {
+		return d.claim(ctx, destination, free)
+	}
+	count, cancel := lasting(ctx)
+	due, err := d.engine.store.CountDueDeliveries(count, destination, d.engine.now(), free)
+	cancel()
+	if err != nil || due == 0 {
+		return nil, err
+	}
+	n, err := d.turns.await(ctx, due, until)
+	if err != nil || n == 0 || d.over() {
+		return nil, err
+	}
+	return d.claim(ctx, destination, n)
+}
+
+// slot waits for one slot to become free.
+func (d *drain) slot(ctx context.Context) int {
+	select {
+	case <-d.free:
+		return 1
+	case <-ctx.Done():
+	case <-d.engine.quiet:
+	}
+	return 0
 }
 
 // gather is how long a drain with many workers waits for some of them to become free together: what is begun in one
@@ -89,9 +121,7 @@ const gather = 3 * time.Millisecond
 
 // slots waits for a free slot, and takes all that are free by then or a moment later.
 func (d *drain) slots(ctx context.Context) int {
-	select {
-	case <-d.free:
-	case <-ctx.Done():
+	if d.slot(ctx) == 0 {
 		return 0
 	}
 	timer := time.NewTimer(gather)
@@ -145,9 +175,11 @@ func (d *drain) work(ctx context.Context, claimed []pipeline.ClaimedDelivery) {
 	var ready []uuid.UUID
 	for _, c := range claimed {
 		if c.State == pipeline.DeliveryUnknown {
+			turn := d.turns.pop()
 			d.running.Go(func() {
 				defer d.finish(c.ID)
-				d.lookInto(ctx, c.ID)
+				defer d.turns.back(turn)
+				d.lookInto(ctx, turn, c.ID)
 			})
 			continue
 		}
@@ -196,9 +228,10 @@ func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
 			d.finish(one.Delivery.ID)
 			continue
 		}
+		turn := d.turns.pop()
 		d.running.Go(func() {
 			defer d.finish(one.Delivery.ID)
-			d.request(ctx, one)
+			d.request(turn.on(ctx), one)
 		})
 	}
 	// What somebody else moved meanwhile, or whose lead just changed.
@@ -237,25 +270,6 @@ func (d *drain) request(ctx context.Context, one *pipeline.BegunDelivery) {
 	}
 }
 
-// pause ends the drain and puts off the account's other deliveries, once a drain.
-func (d *drain) pause(ctx context.Context, of *pipeline.Delivery, change pipeline.DeliveryChange) {
-	d.mu.Lock()
-	already := d.paused
-	d.paused = true
-	d.mu.Unlock()
-	if already {
-		return
-	}
-	e := d.engine
-	e.log.Warn("destination wants a pause", "destination", of.Destination, "account", of.Account, "hold", change.Hold,
-		"until", change.NotBefore)
-	ctx, cancel := lasting(ctx)
-	defer cancel()
-	if err := e.store.DeferDeliveries(ctx, *of, e.now(), change.NotBefore, change.Hold); err != nil {
-		d.fail(err)
-	}
-}
-
 func (d *drain) release(ctx context.Context, ids []uuid.UUID) {
 	if len(ids) == 0 {
 		return
@@ -268,32 +282,4 @@ func (d *drain) release(ctx context.Context, ids []uuid.UUID) {
 	for _, id := range ids {
 		d.finish(id)
 	}
-}
-
-// fault counts failures in a row: one is a bad row, several are the database.
-func (d *drain) fault(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err == nil {
-		d.faults = 0
-		return
-	}
-	if d.faults++; d.faults >= maxFaults && d.err == nil {
-		d.err = err
-	}
-}
-
-func (d *drain) fail(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err == nil {
-		d.err = err
-	}
-}
-
-// over tells that no new work is to be taken up.
-func (d *drain) over() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.paused || d.err != nil
 }

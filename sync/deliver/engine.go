@@ -33,7 +33,8 @@ type Settings struct {
 	KeyedFor time.Duration
 	// DeniedWait is the wait after refused credentials (10 min, law 10).
 	DeniedWait time.Duration
-	// SendTimeout bounds one request, the wait for the account's budget included (1 min).
+	// SendTimeout bounds one request (1 min). The wait for the account's budget comes before it, and is part of DrainFor; only
+	// where there is no Turner is it part of the request.
 	SendTimeout time.Duration
 	// SettleFor bounds the tries to commit an outcome while the database is away (15 s).
 	SettleFor time.Duration
@@ -97,6 +98,10 @@ type Engine struct {
 	observer     func(destination, operation, state, reason string)
 	set          Settings
 
+	// quiet is closed by Quiesce.
+	quiet chan struct{}
+	hush  sync.Once
+
 	mu   sync.Mutex
 	hand map[uuid.UUID]struct{} // what this engine has claimed and not yet given back
 }
@@ -109,6 +114,7 @@ func New(c Config) (*Engine, error) {
 	e := &Engine{
 		store: c.Store, destinations: map[string]Destination{}, hours: c.Hours, owner: c.Owner, clock: c.Now, log: c.Log,
 		observer: c.Observe, set: c.Settings.withDefaults(), hand: map[uuid.UUID]struct{}{},
+		quiet: make(chan struct{}),
 	}
 	for _, d := range c.Destinations {
 		if _, twice := e.destinations[d.Name()]; twice {

@@ -40,6 +40,7 @@ func TestOutcomes(t *testing.T) {
 		{"limited", "insert_lead", pipeline.Outcome{State: "limited"}, limited, "ready", "", "limited", 7 * time.Second, 0},
 		{"limited, no wait told", "crm_lead", pipeline.Outcome{State: "limited"}, nil, "ready", "", "limited", time.Minute, 0},
 		{"denied", "insert_lead", pipeline.Outcome{State: "denied"}, nil, "ready", "", "denied", 10 * time.Minute, 1},
+		{"denied, next probe known", "insert_lead", pipeline.Outcome{State: "denied"}, &vendorapi.Error{Kind: vendorapi.Denied, After: 2 * time.Minute}, "ready", "", "denied", 2 * time.Minute, 1},
 		{"error alone: never sent", "start_call", pipeline.Outcome{}, &vendorapi.Error{Kind: vendorapi.Transient}, "ready", "not_sent", "retry", 5 * time.Second, 1},
 		{"error alone: sent", "start_call", pipeline.Outcome{}, &vendorapi.Error{Kind: vendorapi.Transient, Sent: true}, "unknown", "unknown", "webhook", 24 * time.Hour, 1},
 		{"error alone: refused", "start_call", pipeline.Outcome{}, &vendorapi.Error{Kind: vendorapi.Refused, Sent: true}, "rejected", "refused", "", 0, 1},

@@ -52,7 +52,7 @@ func (s *Settings) afterSend(d *pipeline.Delivery, op Operation, o ended, now ti
 		c.Attempts = max(d.Attempts-1, 0)
 		c.Hold, c.NotBefore = pipeline.HoldLimited, now.Add(limitedWait(o.after))
 	case pipeline.OutcomeDenied:
-		c.Hold, c.NotBefore = pipeline.HoldDenied, now.Add(s.DeniedWait)
+		c.Hold, c.NotBefore = pipeline.HoldDenied, now.Add(s.deniedWait(o.after))
 	case pipeline.OutcomeUnknown:
 		return s.afterUnknown(d, op, c, now)
 	default:
@@ -65,6 +65,14 @@ func (s *Settings) afterSend(d *pipeline.Delivery, op Operation, o ended, now ti
 func limitedWait(after time.Duration) time.Duration {
 	if after == 0 {
 		return limitedFallback
+	}
+	return min(max(after, limitedFloor), limitedCeiling)
+}
+
+// deniedWait is DeniedWait unless whoever refused knows when the credentials are tested next.
+func (s *Settings) deniedWait(after time.Duration) time.Duration {
+	if after <= 0 {
+		return s.DeniedWait
 	}
 	return min(max(after, limitedFloor), limitedCeiling)
 }

@@ -11,9 +11,9 @@ import (
 
 // lookInto deals with a claimed delivery whose outcome is unknown: it asks the destination where that is possible, and
 // waits or calls for a person where it is not.
-func (d *drain) lookInto(ctx context.Context, id uuid.UUID) {
+func (d *drain) lookInto(ctx context.Context, turn *turn, id uuid.UUID) {
 	e := d.engine
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || e.quiesced() {
 		d.letGo(ctx, id)
 		return
 	}
@@ -39,7 +39,7 @@ func (d *drain) lookInto(ctx context.Context, id uuid.UUID) {
 	case op.Search == nil:
 		end.Change = e.set.awaitWebhook(&c.Delivery, unknownAs(&c.Delivery, e.now()), e.now())
 	default:
-		o := e.search(ctx, op, View{Delivery: c.Delivery, Lead: c.Lead, Phone: c.Delivery.Phone})
+		o := e.search(turn.on(ctx), op, View{Delivery: c.Delivery, Lead: c.Lead, Phone: c.Delivery.Phone})
 		if o.failed && ctx.Err() != nil {
 			d.letGo(ctx, id) // we broke it off ourselves
 			return

@@ -42,6 +42,11 @@ func (c *Client) SuppressesDuplicates() bool { return c.config.DuplicatesCheck !
 // Rings tells whether an insert may ring somebody; without dialling it only imports.
 func (c *Client) Rings() bool { return c.config.Dial }
 
+// Turn waits for the account's budget ahead of a request: the first one made with the returned context starts at once.
+func (c *Client) Turn(ctx context.Context) (context.Context, error) {
+	return c.api.Turn(ctx, vendorapi.Live)
+}
+
 // operation is one kind of request.
 type operation struct {
 	name  string

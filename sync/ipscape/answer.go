@@ -27,8 +27,15 @@ type answer struct {
 
 // open sends the request and prepares to read its answer. Close the answer.
 func (c *Client) open(ctx context.Context, req vendorapi.Request) (*answer, error) {
+	return c.openFor(ctx, req, c.api.Timeout)
+}
+
+// openFor is open with a limit of its own on the whole answer.
+func (c *Client) openFor(ctx context.Context, req vendorapi.Request, timeout time.Duration) (*answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stream, err := c.api.Open(ctx, req)
+	api := c.api
+	api.Timeout = timeout
+	stream, err := api.Open(ctx, req)
 	if err != nil {
 		cancel(nil)
 		return nil, err
@@ -92,7 +99,7 @@ func (a *answer) broken(err error) *vendorapi.Error {
 	switch {
 	case errors.Is(err, errForeignHost):
 		kind = vendorapi.Refused
-	case errors.Is(err, errPageTooLarge):
+	case errors.Is(err, errPageTooLarge), errors.Is(err, errAudioTooLarge):
 		kind = vendorapi.Malformed
 	case isSyntax(err):
 		kind = vendorapi.Malformed

@@ -25,7 +25,7 @@ func (s Settings) activityFacts(payload []byte) (pipeline.Facts, error) {
 		AnsweredAt:       a.times.answered.t,
 		EndedAt:          a.times.hangUp.t,
 		TalkSeconds:      talkSeconds(&a.durations),
-		Disposition:      a.wrapCode.v,
+		Disposition:      pipeline.CutCode(a.wrapCode.v),
 		DispositionName:  a.wrapText.v,
 		RecordingURL:     a.recording.uri.v,
 		ParentExternalID: otherID(a.parent, a.id),
@@ -118,7 +118,7 @@ func callEvents(a *activity) []pipeline.CallEvent {
 		add(pipeline.EventRecording, firstOf(t.hangUp, t.answered, t.created), "")
 	}
 	if a.wrapCode.v != "" {
-		add(pipeline.EventDisposition, t.wrapUp, a.wrapCode.v)
+		add(pipeline.EventDisposition, t.wrapUp, pipeline.CutCode(a.wrapCode.v))
 	}
 	return events
 }

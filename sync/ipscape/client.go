@@ -21,14 +21,16 @@ var (
 	ErrNotFound = errors.New("ipscape: no such object")
 )
 
-// Client reads one ipSCAPE account. It is safe for concurrent use.
+// Client speaks to one ipSCAPE account. It is safe for concurrent use.
 type Client struct {
-	api         vendorapi.Client
-	header      http.Header
-	paths       map[string]string
-	idle        time.Duration
-	cursorAlone bool
-	limits      limits
+	api    vendorapi.Client
+	header http.Header
+	// paths and methods are by operation.
+	paths, methods map[string]string
+	idle           time.Duration
+	// cfg has its defaults filled in, and no token.
+	cfg    Config
+	limits limits
 }
 
 // NewClient makes a client from the account's settings and a template that brings HTTP, Now, Log and, if wanted, Gate and
@@ -37,20 +39,24 @@ func NewClient(cfg Config, template vendorapi.Client) (*Client, error) {
 	base, errBase := cfg.base()
 	header, secrets, errHeader := cfg.headers()
 	paths, errPaths := cfg.paths()
+	methods, errMethods := cfg.methods()
+	settled, errDials := cfg.dials()
 	var errTemplate error
 	if template.HTTP == nil || template.Now == nil || template.Log == nil {
 		errTemplate = errors.New("HTTP client, clock and logger are required")
 	}
-	if err := errors.Join(errBase, errHeader, errPaths, errTemplate); err != nil {
+	if err := errors.Join(errBase, errHeader, errPaths, errMethods, errDials, errTemplate); err != nil {
 		return nil, fmt.Errorf("ipscape client: %w", err)
 	}
+	settled.Token, settled.ExtraHeaders = "", nil
 	c := &Client{
-		api:         template,
-		header:      header,
-		paths:       paths,
-		idle:        cfg.IdleTimeout,
-		cursorAlone: cfg.CursorAlone,
-		limits:      limits{page: maxPageBytes, item: maxItemBytes},
+		api:     template,
+		header:  header,
+		paths:   paths,
+		methods: methods,
+		idle:    cfg.IdleTimeout,
+		cfg:     settled,
+		limits:  limits{page: maxPageBytes, item: maxItemBytes},
 	}
 	c.api.Vendor, c.api.Base = "ipscape", base
 	c.api.Secrets = append(append([]vendorapi.Secret(nil), template.Secrets...), secrets...)
@@ -86,13 +92,16 @@ type Page struct {
 	VendorTime time.Time
 	// Items counts the items handed out, bad ones included.
 	Items int
+	// Truncated tells that the list may go on and that the vendor gives no way to read on (campaigns only): what was not
+	// listed need not be gone.
+	Truncated bool
 }
 
 // Emit is handed one item after the other; raw is its own. bad is nil, or says why this item cannot be used: then raw is only
 // its beginning, and the page goes on. An error from Emit ends the page, and comes back in the chain of the list's error.
 type Emit func(raw json.RawMessage, bad *ItemError) error
 
-// list is what one list operation is made of.
+// list is what one list operation is made of; from and to are empty where the list filters on no time.
 type list struct {
 	op, from, to string
 }
@@ -135,20 +144,19 @@ func (c *Client) GetLead(ctx context.Context, id string, lane vendorapi.Lane) (r
 
 func (c *Client) list(ctx context.Context, l list, r ListRequest, onNext func(string), emit Emit) (Page, error) {
 	req := c.request(l.op, r.Lane)
-	req.Path = c.paths[l.op]
 	req.Query = c.query(l, r)
+	return c.readPage(ctx, req, r.Cursor, &page{onNext: onNext, emit: emit})
+}
+
+// readPage sends the request and reads its answer as a page of a list.
+func (c *Client) readPage(ctx context.Context, req vendorapi.Request, cursor string, p *page) (Page, error) {
 	ans, err := c.open(ctx, req)
 	if err != nil {
-		return Page{}, listError(err, r.Cursor)
+		return Page{}, listError(err, cursor)
 	}
 	defer ans.close()
-	p := page{
-		scan:   newScanner(ans.body, c.limits.page),
-		limit:  c.limits,
-		cursor: func(next string) (string, error) { return cursorOf(c.api.Base, next) },
-		onNext: onNext,
-		emit:   emit,
-	}
+	p.scan, p.limit = newScanner(ans.body, c.limits.page), c.limits
+	p.cursor = func(next string) (string, error) { return cursorOf(c.api.Base, next) }
 	if err = ans.check(p.scan); err == nil {
 		err = p.read()
 	}
@@ -157,7 +165,7 @@ func (c *Client) list(ctx context.Context, l list, r ListRequest, onNext func(st
 		return result, nil
 	}
 	if own, ok := errors.AsType[*handlerError](err); ok {
-		return result, fmt.Errorf("ipscape %s: item %d: %w", l.op, p.items, own.err)
+		return result, fmt.Errorf("ipscape %s: item %d: %w", req.Op, p.items, own.err)
 	}
 	broken := ans.broken(err)
 	if broken.Kind == vendorapi.Malformed && broken.Detail == "" && !p.listed {
@@ -172,7 +180,7 @@ func (c *Client) query(l list, r ListRequest) url.Values {
 	q := url.Values{}
 	if r.Cursor != "" {
 		q.Set("cursor", r.Cursor)
-		if c.cursorAlone {
+		if c.cfg.CursorAlone {
 			return q
 		}
 	}
@@ -181,20 +189,26 @@ func (c *Client) query(l list, r ListRequest) url.Values {
 			q.Set(name, value)
 		}
 	}
+	if l.from == "" {
+		return q
+	}
 	if !r.From.IsZero() {
-		q.Set(l.from, filterTime(r.From.Truncate(time.Second)))
+		q.Set(l.from, c.filterTime(r.From.Truncate(time.Second)))
 	}
 	if !r.To.IsZero() {
 		to := r.To.Truncate(time.Second)
 		if to.Before(r.To) {
 			to = to.Add(time.Second)
 		}
-		q.Set(l.to, filterTime(to))
+		q.Set(l.to, c.filterTime(to))
 	}
 	return q
 }
 
-func filterTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+// filterTime writes a time the way filters are to have it; the vendor documents none.
+func (c *Client) filterTime(t time.Time) string {
+	return t.In(c.cfg.FilterZone).Format(c.cfg.FilterLayout)
+}
 
 // listError makes a refused cursor recognisable, and points at the likely cause of a list that is not found.
 func listError(err error, cursor string) error {
@@ -215,27 +229,46 @@ func listError(err error, cursor string) error {
 
 // get reads one object and checks that it is the one asked for.
 func (c *Client) get(ctx context.Context, op, id string, lane vendorapi.Lane, idOf func([]byte) (string, error)) (json.RawMessage, time.Time, error) {
+	req, err := c.objectRequest(op, id, lane)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return c.getObject(ctx, req, func(raw []byte) error { return sameID(raw, id, idOf) })
+}
+
+// objectRequest is a request of one object, or about one.
+func (c *Client) objectRequest(op, id string, lane vendorapi.Lane) (vendorapi.Request, error) {
 	if id == "" || strings.Trim(id, "0123456789") != "" {
-		return nil, time.Time{}, fmt.Errorf("ipscape %s: the id is not a number", op)
+		return vendorapi.Request{}, fmt.Errorf("ipscape %s: the id is not a number", op)
 	}
 	req := c.request(op, lane)
-	req.Path = idPlace.ReplaceAllLiteralString(c.paths[op], id)
+	req.Path = idPlace.ReplaceAllLiteralString(req.Path, id)
+	return req, nil
+}
+
+// getObject reads an answer that is one object, which check may refuse.
+func (c *Client) getObject(ctx context.Context, req vendorapi.Request, check func(raw []byte) error) (json.RawMessage, time.Time, error) {
 	ans, err := c.open(ctx, req)
 	if err != nil {
-		if e, ok := errors.AsType[*vendorapi.Error](err); ok && (e.Status == http.StatusNotFound || e.Status == http.StatusGone) {
-			err = fmt.Errorf("%w: %w", ErrNotFound, err)
-		}
-		return nil, time.Time{}, err
+		return nil, time.Time{}, missing(err)
 	}
 	defer ans.close()
 	raw, err := c.readObject(ans)
 	if err == nil {
-		err = sameID(raw, id, idOf)
+		err = check(raw)
 	}
 	if err != nil {
 		return nil, time.Time{}, ans.broken(err)
 	}
 	return raw, ans.askedAt, nil
+}
+
+// missing makes an object that is gone recognisable.
+func missing(err error) error {
+	if e, ok := errors.AsType[*vendorapi.Error](err); ok && (e.Status == http.StatusNotFound || e.Status == http.StatusGone) {
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return err
 }
 
 // readObject reads an answer that is one object.
@@ -266,5 +299,5 @@ func (c *Client) request(op string, lane vendorapi.Lane) vendorapi.Request {
 	if lane == "" {
 		lane = vendorapi.Live
 	}
-	return vendorapi.Request{Op: op, Method: http.MethodGet, Header: c.header, Lane: lane}
+	return vendorapi.Request{Op: op, Method: c.methods[op], Path: c.paths[op], Header: c.header, Lane: lane}
 }

@@ -13,11 +13,16 @@ import (
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-// Defaults of Config, from contracts/ipscape.md section 2 and interface.md section 3.
+// Defaults of Config, from contracts/ipscape.md sections 2 and 6, and interface.md section 3.
 const (
-	defaultHeader  = "Authorization"
-	defaultTimeout = 25 * time.Second
-	defaultIdle    = 10 * time.Second
+	defaultHeader   = "Authorization"
+	defaultTimeout  = 25 * time.Second
+	defaultIdle     = 10 * time.Second
+	defaultLayout   = "2006-01-02T15:04:05Z07:00"
+	defaultBulk     = 500
+	defaultMaxAudio = 64 << 20
+	// pageParam is the campaigns' paging parameter by default, and what Call names it always.
+	pageParam = "pageNo"
 )
 
 // Config is what one ipSCAPE account needs. Most of it is configurable because the vendor does not document it.
@@ -38,29 +43,22 @@ type Config struct {
 	// CursorAlone leaves the filters out of requests with a cursor. By default they are repeated, since nobody knows whether
 	// a cursor remembers them (contracts/ipscape.md 5.1).
 	CursorAlone bool
-}
-
-// Operations returns the names of the operations, which are the keys of Config.Paths.
-func Operations() []string {
-	return []string{OpListActivities, OpGetActivity, OpListLeads, OpGetLead}
-}
-
-// The operations, as they are named in Config.Paths, logs, metrics and errors.
-const (
-	OpListActivities = "list_activities"
-	OpGetActivity    = "get_activity"
-	OpListLeads      = "list_leads"
-	OpGetLead        = "get_lead"
-)
-
-// defaultPaths are those of contracts/ipscape.md section 3.
-func defaultPaths() map[string]string {
-	return map[string]string{
-		OpListActivities: "/v3.0/activities",
-		OpGetActivity:    "/v3.0/activities/{activityId}",
-		OpListLeads:      "/v3.0/leads",
-		OpGetLead:        "/v3.0/leads/{leadId}",
-	}
+	// Writes allows the operations that change something at the vendor; without it they fail with ErrWritesOff.
+	Writes bool
+	// Methods overrides HTTP methods by operation; most are guesses.
+	Methods map[string]string
+	// FilterLayout is the Go layout of times in filters, and FilterZone the zone they are written in. Empty is RFC 3339 with
+	// whole seconds, nil is UTC.
+	FilterLayout string
+	FilterZone   *time.Location
+	// NumericBooleans writes 1 and 0 for true and false in queries.
+	NumericBooleans bool
+	// CampaignsPage is the parameter by which a further page of campaigns is asked for; empty is pageNo.
+	CampaignsPage string
+	// BulkSize is the number of leads that one bulk request holds; 0 is 500.
+	BulkSize int
+	// MaxAudio bounds a recording, in bytes; 0 is 64 MiB.
+	MaxAudio int64
 }
 
 var (
@@ -70,7 +68,10 @@ var (
 
 // paths merges the overrides into the defaults.
 func (c *Config) paths() (map[string]string, error) {
-	paths := defaultPaths()
+	paths := map[string]string{}
+	for _, op := range Catalogue() {
+		paths[op.Name] = op.Path
+	}
 	var errs []error
 	for op, path := range c.Paths {
 		known, ok := paths[op]
@@ -85,6 +86,59 @@ func (c *Config) paths() (map[string]string, error) {
 	}
 	maps.Copy(paths, c.Paths)
 	return paths, errors.Join(errs...)
+}
+
+// methods merges the overrides into the defaults. A read stays a GET and a write never becomes one: what may be repeated
+// depends on it.
+func (c *Config) methods() (map[string]string, error) {
+	methods := map[string]string{}
+	writes := map[string]bool{}
+	for _, op := range Catalogue() {
+		methods[op.Name], writes[op.Name] = op.Method, op.Writes
+	}
+	var errs []error
+	for op, method := range c.Methods {
+		switch method = strings.ToUpper(strings.TrimSpace(method)); method {
+		case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		default:
+			errs = append(errs, fmt.Errorf("method of %s must be POST, PUT, PATCH or DELETE", op))
+			continue
+		}
+		if !writes[op] {
+			errs = append(errs, fmt.Errorf("method of %q: no such operation that writes", op))
+			continue
+		}
+		methods[op] = method
+	}
+	return methods, errors.Join(errs...)
+}
+
+// dials checks the lesser settings and fills in their defaults.
+func (c *Config) dials() (Config, error) {
+	d := *c
+	var errs []error
+	if d.FilterLayout == "" {
+		d.FilterLayout = defaultLayout
+	}
+	if d.FilterZone == nil {
+		d.FilterZone = time.UTC
+	}
+	if d.CampaignsPage == "" {
+		d.CampaignsPage = pageParam
+	}
+	if d.CampaignsPage == "cursor" || url.QueryEscape(d.CampaignsPage) != d.CampaignsPage {
+		errs = append(errs, errors.New("campaigns' paging parameter is no name of a parameter"))
+	}
+	if d.BulkSize == 0 {
+		d.BulkSize = defaultBulk
+	}
+	if d.MaxAudio == 0 {
+		d.MaxAudio = defaultMaxAudio
+	}
+	if d.BulkSize < 0 || d.MaxAudio < 0 {
+		errs = append(errs, errors.New("bulk size and audio limit must not be below zero"))
+	}
+	return d, errors.Join(errs...)
 }
 
 // base reads the base URL. Errors do not quote it: it may hold what somebody pasted into the wrong variable.

@@ -51,6 +51,10 @@ func TestGolden(t *testing.T) {
 	}{
 		{StreamActivities, ActivityColumns(), s.Activity},
 		{StreamLeads, LeadColumns(), s.Lead},
+		{StreamLeadLists, LeadListColumns(), s.LeadList},
+		{StreamCampaigns, CampaignColumns(), s.Campaign},
+		{StreamUsers, UserColumns(), s.User},
+		{StreamDialAttempts, DialAttemptColumns(), s.DialAttempt},
 	}
 	for _, st := range streams {
 		files, err := filepath.Glob(filepath.Join("testdata", st.stream, "*.json"))
@@ -183,7 +187,7 @@ func TestLargestID(t *testing.T) {
 func TestFactsDoNotDependOnOrder(t *testing.T) {
 	t.Parallel()
 	s := sydney(t)
-	for _, stream := range []string{StreamActivities, StreamLeads} {
+	for _, stream := range []string{StreamActivities, StreamLeads, StreamDialAttempts} {
 		files, err := filepath.Glob(filepath.Join("testdata", stream, "*.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -226,7 +230,7 @@ func TestFactsDoNotDependOnOrder(t *testing.T) {
 func TestFactsErrors(t *testing.T) {
 	t.Parallel()
 	for _, rec := range []pipeline.Record{
-		{Stream: "users", Payload: []byte(`{}`)},
+		{Stream: "surveys", Payload: []byte(`{}`)},
 		{Stream: StreamLeads, Payload: []byte(`{}`)},
 		{Stream: StreamActivities, Payload: nil},
 	} {
@@ -283,6 +287,51 @@ func TestDirections(t *testing.T) {
 				t.Errorf("%q: direction %q, lead %v", tt.kind, facts.Calls[0].Direction, facts.Calls[0].Lead)
 			}
 		}
+	}
+}
+
+// Words for "none" in the customer key must not make one lead of all who have them.
+func TestCustomerKeys(t *testing.T) {
+	t.Parallel()
+	s := sydney(t)
+	tests := map[string]bool{
+		"A-17": true, " 42 ": true, "0042": true, "tester": true, "nil": true, strings.Repeat("k", 200): true,
+		"": false, " ": false, "0": false, "000": false, "-": false, "--": false, "0-0": false, "null": false, " NULL ": false, "None": false,
+		"N/A": false, "na": false, "Unknown": false, "TEST": false, strings.Repeat("k", 201): false,
+	}
+	for text, want := range tests {
+		payload := []byte(`{"leadId":5,"customerKey":"` + text + `"}`)
+		item, err := s.Lead(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts, err := s.Facts(pipeline.Record{Stream: StreamLeads, Payload: item.Payload})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "main", Value: "5"}}
+		if want {
+			keys = append(keys, pipeline.Key{Kind: pipeline.KeyCustomer, Account: "main", Value: strings.TrimSpace(text)})
+		}
+		if diff := cmp.Diff(keys, facts.Leads[0].Keys); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+		if !bytes.Equal(item.Payload, payload) {
+			t.Errorf("%q: the record is %s", text, item.Payload)
+		}
+	}
+}
+
+func TestLongWrapCode(t *testing.T) {
+	t.Parallel()
+	code := strings.Repeat("w", 300)
+	facts, err := sydney(t).Facts(pipeline.Record{Stream: StreamActivities, Payload: []byte(
+		`{"type":"call.outbound","data":{"activityId":1,"wrapCode":"` + code + `","wrapUpTimestamp":"2024-03-02T00:00:00Z"}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := facts.Calls[0].Disposition; got != code[:200] {
+		t.Errorf("a code of %d bytes is kept in %d", len(code), len(got))
 	}
 }
 

@@ -9,8 +9,12 @@ import (
 
 // The streams of this package: the short names that records and coverage carry.
 const (
-	StreamActivities = "activities"
-	StreamLeads      = "leads"
+	StreamActivities   = "activities"
+	StreamLeads        = "leads"
+	StreamLeadLists    = "lead_lists"
+	StreamCampaigns    = "campaigns"
+	StreamUsers        = "users"
+	StreamDialAttempts = "dial_attempts"
 )
 
 // Settings are what the conversions must know of an account.
@@ -95,6 +99,11 @@ func (s Settings) Facts(rec pipeline.Record) (pipeline.Facts, error) {
 		return s.activityFacts(rec.Payload)
 	case StreamLeads:
 		return s.leadFacts(rec.Payload)
+	case StreamDialAttempts:
+		return s.attemptFacts(rec.Payload)
+	case StreamLeadLists, StreamCampaigns, StreamUsers:
+		// They are looked up by those who analyse, and say nothing of a lead or a call.
+		return pipeline.Facts{}, nil
 	}
 	return pipeline.Facts{}, fmt.Errorf("ipscape facts: stream %q is not known", rec.Stream)
 }

@@ -22,7 +22,7 @@ func (s Settings) leadFacts(payload []byte) (pipeline.Facts, error) {
 		Fields:    map[pipeline.Field]string{pipeline.FieldSource: leadSource},
 		CreatedAt: l.created.t,
 	}
-	if key := strings.TrimSpace(l.customerKey.v); key != "" {
+	if key := strings.TrimSpace(l.customerKey.v); namesCustomer(key) {
 		fact.Keys = append(fact.Keys, pipeline.Key{Kind: pipeline.KeyCustomer, Account: s.Account, Value: key})
 	}
 	if zone := strings.TrimSpace(l.timezone.v); zone != "" {
@@ -31,6 +31,19 @@ func (s Settings) leadFacts(payload []byte) (pipeline.Facts, error) {
 	s.leadPhones(&fact, l.phones)
 	leadFields(fact.Fields, l.dataFields)
 	return pipeline.Facts{Leads: []pipeline.LeadFact{fact}}, nil
+}
+
+// namesCustomer tells whether a customer key is one. Forms and imports fill the field with words for "none", which would
+// make one lead of all who have them; what is too long for a key is none either.
+func namesCustomer(key string) bool {
+	if strings.Trim(key, "0- ") == "" || len(key) > pipeline.KeyMax {
+		return false
+	}
+	switch strings.ToLower(key) {
+	case "null", "none", "n/a", "na", "unknown", "test":
+		return false
+	}
+	return true
 }
 
 // leadPhones makes a key of each valid number; the first is the lead's phone. Without a valid one the first as given is.

@@ -31,6 +31,8 @@ type page struct {
 	next                  string
 	items                 int
 	listed, metadataFound bool
+	// pageNo, inPage and perPage are what campaigns have in place of metadata (contracts/ipscape.md 5.2).
+	pageNo, inPage, perPage number
 	// keys are some names of members, to tell a list from something else.
 	keys []string
 }
@@ -111,9 +113,27 @@ func (p *page) member() error {
 		return p.list(key)
 	case "metadata":
 		return p.metadata()
+	case "pageNo":
+		return p.count(&p.pageNo)
+	case "inPage":
+		return p.count(&p.inPage)
+	case "perPage":
+		return p.count(&p.perPage)
 	}
 	_, _, err = p.scan.value(0)
 	return err
+}
+
+// count reads a number of the page shape. One that cannot be read counts as absent: cursor lists have no such thing.
+func (p *page) count(into *number) error {
+	raw, size, err := p.scan.value(maxKey)
+	if err != nil {
+		return err
+	}
+	if v, ok := parseNumber(raw); ok && size <= maxKey && v >= 0 {
+		*into = number{v, true}
+	}
+	return nil
 }
 
 // metadata looks for the next page. Whatever is not understood is an error: taken for the end of the walk, it would make the

@@ -5,14 +5,18 @@ import "time"
 // maxOffset is the widest offset that Postgres reads too; real ones end at +14:00.
 const maxOffset = 16 * 60 * 60
 
+// Years in UTC that a time may be in. Postgres and JSON refuse years far outside, and none of a call or a lead is.
+const minYear, maxYear = 1900, 2200
+
 // parseTime reads the vendor's times (contracts/ipscape.md 4.1): "Z", "+1000", "+10:00" and "+10", an optional fraction, T or
 // a blank between date and time; besides, a time without seconds, a bare date (its first instant) and the hour 24. Without an
-// offset the text is taken to be in zone, and assumed is true. The result is UTC, cut to microseconds.
+// offset the text is taken to be in zone, and assumed is true. The result is UTC, cut to microseconds, and of a year from
+// minYear to maxYear.
 func parseTime(b []byte, zone *time.Location) (t time.Time, assumed, ok bool) {
 	year, ok1 := digitsAt(b, 0, 4)
 	month, ok2 := digitsAt(b, 5, 2)
 	day, ok3 := digitsAt(b, 8, 2)
-	if !ok1 || !ok2 || !ok3 || b[4] != '-' || b[7] != '-' || year == 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+	if !ok1 || !ok2 || !ok3 || b[4] != '-' || b[7] != '-' || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return time.Time{}, false, false
 	}
 	clock, rest, ok := parseClock(b[10:])
@@ -24,14 +28,23 @@ func parseTime(b []byte, zone *time.Location) (t time.Time, assumed, ok bool) {
 			zone = time.UTC
 		}
 		t = time.Date(year, time.Month(month), day, clock.hour, clock.minute, clock.second, clock.nano, zone)
-		return t.UTC().Truncate(time.Microsecond), true, true
+		return storableTime(t, true)
 	}
 	offset, ok := parseOffset(rest)
 	if !ok {
 		return time.Time{}, false, false
 	}
 	t = time.Date(year, time.Month(month), day, clock.hour, clock.minute, clock.second-offset, clock.nano, time.UTC)
-	return t.Truncate(time.Microsecond), false, true
+	return storableTime(t, false)
+}
+
+// storableTime returns t as parseTime does, and not ok when its year is out of bounds.
+func storableTime(t time.Time, zoneAssumed bool) (at time.Time, assumed, ok bool) {
+	at = t.UTC().Truncate(time.Microsecond)
+	if at.Year() < minYear || at.Year() > maxYear {
+		return time.Time{}, false, false
+	}
+	return at, zoneAssumed, true
 }
 
 // wallClock is a time of day.

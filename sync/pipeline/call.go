@@ -93,12 +93,13 @@ func foldCalls(told []Told, g *groups, rules Rules) []Call {
 func (c *Call) take(f *CallFact) {
 	c.Direction = cmp.Or(f.Direction, c.Direction)
 	c.Campaign = cmp.Or(f.Campaign, c.Campaign)
-	c.Agent.ID = cmp.Or(f.Agent.ID, c.Agent.ID)
-	c.Agent.Name = cmp.Or(f.Agent.Name, c.Agent.Name)
-	c.Agent.Email = cmp.Or(f.Agent.Email, c.Agent.Email)
+	c.Agent = c.Agent.overruled(f.Agent)
 	c.FromNumber = cmp.Or(f.FromNumber, c.FromNumber)
 	c.ToNumber = cmp.Or(f.ToNumber, c.ToNumber)
-	c.DispositionRaw = cmp.Or(f.Disposition, c.DispositionRaw)
+	if f.Disposition != "" && f.Disposition != c.DispositionRaw {
+		// The words belong to the code: another code does not keep them.
+		c.DispositionRaw, c.DispositionName = f.Disposition, ""
+	}
 	c.DispositionName = cmp.Or(f.DispositionName, c.DispositionName)
 	c.RecordingURL = cmp.Or(f.RecordingURL, c.RecordingURL)
 	c.Notes = cmp.Or(f.Notes, c.Notes)
@@ -109,6 +110,14 @@ func (c *Call) take(f *CallFact) {
 	takeTime(&c.StartedAt, f.StartedAt)
 	takeTime(&c.AnsweredAt, f.AnsweredAt)
 	takeTime(&c.EndedAt, f.EndedAt)
+}
+
+// overruled is the agent after a stronger word. Name and e-mail belong to the id: another agent does not keep them.
+func (a AgentRef) overruled(by AgentRef) AgentRef {
+	if by.ID != "" && by.ID != a.ID && a.ID != "" {
+		return by
+	}
+	return AgentRef{ID: cmp.Or(by.ID, a.ID), Name: cmp.Or(by.Name, a.Name), Email: cmp.Or(by.Email, a.Email)}
 }
 
 func takeTime(to *time.Time, from time.Time) {
@@ -156,7 +165,7 @@ func (c *Call) finish(rules *Dispositions) {
 	if c.DispositionRaw != "" {
 		rule, mapped := rules.Of(c.Key.Dialler, c.DispositionRaw)
 		c.Disposition = rule.Outcome
-		if mapped {
+		if mapped && !rule.AsAnswered {
 			c.Contacted = rule.Contacted
 		}
 	}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/url"
@@ -18,7 +19,7 @@ type term struct{ key, value string }
 // conditionKeys are the keys of interface.md's TRUNKLINE_PUSH.
 var conditionKeys = []string{"source", "priority", "stage", "tag", "min_amount"}
 
-// ParseCondition reads k=v&k=v.
+// ParseCondition reads k=v&k=v. Its errors do not repeat the text, which may be a secret in the wrong place.
 func ParseCondition(text string) (Condition, error) {
 	var c Condition
 	if text == "" {
@@ -27,18 +28,18 @@ func ParseCondition(text string) (Condition, error) {
 	for part := range strings.SplitSeq(text, "&") {
 		key, value, ok := strings.Cut(part, "=")
 		if !ok || value == "" {
-			return c, fmt.Errorf("%q is not key=value", part)
+			return c, errors.New("a term is not key=value")
 		}
 		if !slices.Contains(conditionKeys, key) {
-			return c, fmt.Errorf("unknown key %q, known are %s", key, strings.Join(conditionKeys, ", "))
+			return c, fmt.Errorf("a key is none of %s", strings.Join(conditionKeys, ", "))
 		}
 		value, err := url.QueryUnescape(value)
 		if err != nil {
-			return c, fmt.Errorf("value of %s is not URL-encoded properly", key)
+			return c, fmt.Errorf("the value of %s is not URL-encoded properly", key)
 		}
 		if key == "min_amount" {
 			if _, ok := new(big.Rat).SetString(value); !ok {
-				return c, fmt.Errorf("min_amount is not a number")
+				return c, errors.New("min_amount is not a number")
 			}
 		}
 		c.terms = append(c.terms, term{key, value})

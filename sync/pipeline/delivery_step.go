@@ -28,6 +28,9 @@ type DeliveryCandidate struct {
 	// Lead is the lead as it is now, under the id that the delivery carries, or with nothing but a phone when HasLead is false.
 	Lead    LeadView
 	HasLead bool
+	// FirstSourceTime is the lead's earliest source time as it is known now: a merge or an older record may have moved it
+	// since the delivery was ordered. Zero without a lead.
+	FirstSourceTime time.Time
 	// Phones are all numbers of lead and delivery.
 	Phones []string
 	// Optout names where an opt-out was found that holds: lead, phone or suppression; empty = nowhere.

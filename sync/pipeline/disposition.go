@@ -10,6 +10,8 @@ type Disposition struct {
 	Stage string
 	// Contacted tells whether somebody spoke with the lead.
 	Contacted bool
+	// AsAnswered marks a rule that does not know whether somebody spoke: then the call does, by having been answered.
+	AsAnswered bool
 	// OptOut tells whether the code asks not to be called again. The vendor packages decide on the raw code; this flag
 	// tells analysts.
 	OptOut bool

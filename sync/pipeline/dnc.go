@@ -41,8 +41,9 @@ type optOuts struct {
 }
 
 // foldDNC sorts opt-outs to phones and leads. One that names only a vendor's lead counts for the lead and for each of its
-// phones that no other lead shares beyond the linking limit.
-func foldDNC(told []Told, g *groups) *optOuts {
+// phones that no other lead shares beyond the linking limit. One that names only a call counts as if it named the call's
+// lead; of a call without a lead, for the number at its other end.
+func foldDNC(told []Told, g *groups, calls []Call) *optOuts {
 	o := &optOuts{byPhone: map[string][]optOut{}, byLead: map[int][]optOut{}}
 	for i := range told {
 		t := &told[i]
@@ -55,7 +56,18 @@ func foldDNC(told []Told, g *groups) *optOuts {
 			if fact.Phone != "" {
 				o.byPhone[fact.Phone] = append(o.byPhone[fact.Phone], entry)
 			}
-			for _, lead := range g.named(fact.Lead) {
+			leads := g.named(fact.Lead)
+			if c := callOf(calls, fact.Call); c != nil {
+				switch {
+				case c.Lead >= 0 && !slices.Contains(leads, c.Lead):
+					leads = append(leads, c.Lead)
+				case c.Lead < 0 && fact.Phone == "":
+					for _, phone := range customerPhones(told, c) {
+						o.byPhone[phone] = append(o.byPhone[phone], entry)
+					}
+				}
+			}
+			for _, lead := range leads {
 				o.byLead[lead] = append(o.byLead[lead], entry)
 				if fact.Phone == "" {
 					for _, phone := range g.list[lead].phones {
@@ -66,6 +78,48 @@ func foldDNC(told []Told, g *groups) *optOuts {
 		}
 	}
 	return o
+}
+
+// callOf finds a call among those folded, which are sorted by key; nil when the key is none or nobody told of it.
+func callOf(calls []Call, key CallKey) *Call {
+	if key == (CallKey{}) {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(calls, key, func(c Call, k CallKey) int { return c.Key.Compare(k) })
+	if !ok {
+		return nil
+	}
+	return &calls[i]
+}
+
+// customerPhones returns the number at the other end of a call, by its direction. Where that tells none it returns the
+// numbers by which its records refer to the lead: they link no lead when too many share them, yet somebody there opted out.
+func customerPhones(told []Told, c *Call) []string {
+	number := ""
+	switch c.Direction {
+	case Outbound:
+		number = c.ToNumber
+	case Inbound:
+		number = c.FromNumber
+	}
+	if p := ParsePhone(number, ""); p.Valid && p.E164 == number {
+		return []string{number}
+	}
+	var phones []string
+	for i := range told {
+		for j := range told[i].Facts.Calls {
+			fact := &told[i].Facts.Calls[j]
+			if fact.Key != c.Key {
+				continue
+			}
+			for _, k := range fact.Lead {
+				if k.Kind == KeyPhone && k.Value != "" && !slices.Contains(phones, k.Value) {
+					phones = append(phones, k.Value)
+				}
+			}
+		}
+	}
+	return phones
 }
 
 // named returns the leads that strong keys name, each once.

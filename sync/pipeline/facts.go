@@ -109,7 +109,10 @@ type DNCFact struct {
 	// Phone is the number in E.164, empty when only the vendor's lead was named.
 	Phone string
 	// Lead names the lead by key where the post told no usable phone.
-	Lead   []Key
+	Lead []Key
+	// Call names the call in which somebody opted out, where the post told neither phone nor the vendor's lead; the zero
+	// value is none. The opt-out is for the lead of that call, or else for the number at its other end.
+	Call   CallKey
 	Reason string
 	Since  time.Time
 	// Lift cancels the opt-outs of the same phone or lead that were first seen before it.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -9,7 +10,9 @@ import (
 // Told is one record together with what it says.
 type Told struct {
 	// Ref names the record as source/stream/object, for provenance and evidence.
-	Ref         string
+	Ref string
+	// Account is the record's vendor account: two accounts may have objects of the same name.
+	Account     string
 	Stamp       Stamp
 	FirstSeenAt time.Time
 	Facts       Facts
@@ -23,6 +26,7 @@ func TellOf(r *Record, f Facts) Told {
 	}
 	return Told{
 		Ref:         strings.Join([]string{string(r.Source), r.Stream, r.ObjectID}, "/"),
+		Account:     r.Account,
 		Stamp:       StampOf(r),
 		FirstSeenAt: first,
 		Facts:       f,
@@ -50,19 +54,16 @@ type Result struct {
 func Fold(told []Told, rules Rules) Result {
 	told = slices.Clone(told)
 	slices.SortFunc(told, func(a, b Told) int {
-		if c := a.Stamp.Compare(b.Stamp); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Ref, b.Ref)
+		return cmp.Or(a.Stamp.Compare(b.Stamp), strings.Compare(a.Ref, b.Ref), strings.Compare(a.Account, b.Account))
 	})
-	told = slices.CompactFunc(told, func(a, b Told) bool { return a.Ref == b.Ref && a.Stamp == b.Stamp })
+	told = slices.CompactFunc(told, func(a, b Told) bool { return a.Ref == b.Ref && a.Account == b.Account && a.Stamp == b.Stamp })
 	if rules.Dispositions == nil {
 		rules.Dispositions = DefaultDispositions()
 	}
 
 	groups := groupLeads(told, rules.Blocked)
-	dnc := foldDNC(told, groups)
 	calls := foldCalls(told, groups, rules)
+	dnc := foldDNC(told, groups, calls)
 	leads := foldLeads(told, groups, calls, dnc, rules)
 	return Result{Leads: leads, Calls: calls, DNC: dnc.rows()}
 }

@@ -242,6 +242,9 @@ func drawRecords(t *rapid.T) []Told {
 		}
 		if rapid.IntRange(0, 4).Draw(t, "opts out") == 0 {
 			f.DNC = []DNCFact{{Phone: rapid.SampledFrom(phones).Draw(t, "number"), Lead: keys, Lift: rapid.Bool().Draw(t, "lift")}}
+			if rapid.Bool().Draw(t, "by call alone") {
+				f.DNC = []DNCFact{{Call: CallKey{SourceConvoso, "default", fmt.Sprint(rapid.IntRange(1, 4).Draw(t, "call of the opt-out"))}}}
+			}
 		}
 		in = append(in, told(rapid.SampledFrom([]Source{SourceConvoso, SourceIPSCAPE, SourceOperator}).Draw(t, "source"), "s", fmt.Sprint(i), m, f))
 	}

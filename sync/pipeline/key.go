@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"strings"
+	"unicode/utf8"
 )
 
 // KeyKind is the kind of an identity key.
@@ -44,6 +45,22 @@ func (k Key) Strong() bool { return k.Kind != KeyPhone && k.Kind != KeyEmail && 
 // Compare orders keys, for sorted output and sorted locks.
 func (k Key) Compare(o Key) int {
 	return cmp.Or(strings.Compare(string(k.Kind), string(o.Kind)), strings.Compare(k.Account, o.Account), strings.Compare(k.Value, o.Value))
+}
+
+// KeyMax is the longest value, in bytes, that a vendor's word may have as a key, external id, agent id or disposition code.
+// All of these are indexed, and Postgres refuses a row whose indexed text is much longer. What is longer is no key.
+const KeyMax = 200
+
+// CutCode returns a code or agent id cut to KeyMax bytes at the end of a rune.
+func CutCode(text string) string {
+	if len(text) <= KeyMax {
+		return text
+	}
+	end := KeyMax
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
 }
 
 // CallKey names one call: one row per dialler and external id.

@@ -17,19 +17,32 @@ type Phone struct {
 	Valid bool
 }
 
+// readPhones is what ParsePhone has read lately, in the whole process.
+var readPhones phoneMemo
+
 // ParsePhone reads a number, taking region (ISO 3166, such as AU) for one written without country code.
 func ParsePhone(raw, region string) Phone {
 	p := Phone{Raw: raw}
-	text := strings.TrimSpace(raw)
-	if text == "" {
+	of := phoneText{strings.TrimSpace(raw), strings.ToUpper(region)}
+	if of.text == "" {
 		return p
 	}
-	n, err := phonenumbers.Parse(text, strings.ToUpper(region))
-	if err != nil || !phonenumbers.IsValidNumber(n) {
-		return p
+	e164, known := readPhones.get(of)
+	if !known {
+		e164 = readPhone(of)
+		readPhones.put(of, e164)
 	}
-	p.E164, p.Valid = phonenumbers.Format(n, phonenumbers.E164), true
+	p.E164, p.Valid = e164, e164 != ""
 	return p
+}
+
+// readPhone asks the numbering plan; it returns nothing for what is no number.
+func readPhone(of phoneText) string {
+	n, err := phonenumbers.Parse(of.text, of.region)
+	if err != nil || !phonenumbers.IsValidNumber(n) {
+		return ""
+	}
+	return phonenumbers.Format(n, phonenumbers.E164)
 }
 
 // Best returns the E.164 form where there is one, else the text as given.

@@ -46,13 +46,14 @@ func (s secrets) hidden() []string {
 }
 
 // Env is the environment that points a daemon at this sandbox, served at baseURL ("http://host:port"): the names of the
-// daemon's own settings, with rates that do not slow a test. Dialling is on, since nobody is rung here.
+// daemon's own settings, with rates that do not slow a test. Dialling and writing are on, since nobody is rung here.
 func (s *Sandbox) Env(baseURL string) map[string]string {
 	base := strings.TrimRight(baseURL, "/")
 	return map[string]string{
 		"IPSCAPE_BASE_URL":         base + ipscapeMount,
 		"IPSCAPE_TOKEN":            s.secrets.ipscapeToken,
 		"IPSCAPE_RATE":             "0",
+		"IPSCAPE_WRITES":           "true",
 		"DIALEDIN_BASE_URL":        base + dialedinMount,
 		"DIALEDIN_TOKEN":           s.secrets.dialedinToken,
 		"DIALEDIN_ACCID":           s.secrets.dialedinAccID,

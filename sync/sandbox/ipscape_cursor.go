@@ -94,8 +94,11 @@ func (in *inbound) note(filters url.Values) {
 	in.rec.Filters = make(map[string]string, len(filters))
 	for _, name := range slices.Sorted(maps.Keys(filters)) {
 		value := filters.Get(name)
-		if name == "phone1" {
+		switch name {
+		case "phone1", "phoneNumber":
 			value = "(phone)"
+		case "emailAddress":
+			value = "(address)"
 		}
 		in.rec.Filters[name] = value
 	}

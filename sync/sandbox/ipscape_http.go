@@ -57,6 +57,13 @@ func (v *IPSCAPE) routes() http.Handler {
 	handle("GET /v3.0/users", OpListUsers, v.listUsers)
 	handle("GET /v3.0/calls/dialler", OpListDialerAttempts, v.listAttempts)
 	handle("GET /v3.0/calls/dialler/{id}", OpGetDialerAttempt, v.getAttempt)
+	handle("POST /v3.0/leads", OpCreateLead, v.createLead)
+	handle("PUT /v3.0/leads/{id}", OpUpdateIPSCAPELead, v.updateLead)
+	handle("POST /v3.0/leads/bulk", OpBulkCreateLeads, v.bulkCreateLeads)
+	handle("POST /v3.0/leads/lists", OpCreateLeadList, v.createLeadList)
+	handle("DELETE /v3.0/personal-data", OpRemovePersonalData, v.removePersonalData)
+	handle("PUT /v3.0/agents/presence", OpUpdatePresence, v.updatePresence)
+	handle("PUT /v3.0/calls/recording", OpSetRecording, v.setRecording)
 	handle("/", opUnknown, func(*inbound) reply { return notFound() })
 
 	// The mount is served with and without its prefix, since the vendor's samples show both.

@@ -191,6 +191,9 @@ func (v *IPSCAPE) getMedia(in *inbound) reply {
 		all = append(all, *a.Recording)
 	}
 	for _, m := range all {
+		if m.MediaID == id && v.audioType != "" {
+			return reply{status: http.StatusOK, header: http.Header{"Content-Type": {v.audioType}}, body: slices.Clone(v.audio)}
+		}
 		if m.MediaID == id {
 			return jsonReply(http.StatusOK, v.renderMedia(m))
 		}

@@ -35,6 +35,12 @@ type IPSCAPE struct {
 	pageSize   int
 	perPage    int
 	mounts     MountStyle
+	jobs       []BulkJob
+	holdJobs   bool
+	presence   map[int64]bool // by agent, as set by clients
+	recording  map[int64]bool
+	audioType  string // of what "get media" answers in place of metadata
+	audio      []byte
 }
 
 // MountStyle says whether nextUri begins with /platform-api, which the vendor's own samples disagree on.
@@ -57,7 +63,7 @@ func newIPSCAPE(box *Sandbox, start time.Time, people []person) *IPSCAPE {
 	}
 	v := &IPSCAPE{
 		box: box, zone: zone, pageSize: box.opt.PageSize, perPage: 50,
-		media: map[int64]int64{}, bound: map[string]url.Values{},
+		media: map[int64]int64{}, bound: map[string]url.Values{}, presence: map[int64]bool{}, recording: map[int64]bool{},
 		activities: table[Activity]{id: func(a *Activity) int64 { return a.ID }},
 		leads:      table[Lead]{id: func(l *Lead) int64 { return l.ID }},
 		attempts:   table[DialAttempt]{id: func(d *DialAttempt) int64 { return d.ID }},

@@ -20,7 +20,7 @@ type Request struct {
 	Cursor string `json:"cursor,omitempty"`
 	// ID is the object asked for by a read of one object.
 	ID string `json:"id,omitempty"`
-	// Filters are the query parameters beside the cursor; a phone is replaced by "(phone)".
+	// Filters are the query parameters beside the cursor; a phone is replaced by "(phone)", an address by "(address)".
 	Filters map[string]string `json:"filters,omitempty"`
 	// Status is the HTTP status answered, 0 when the connection was cut or nobody waited for the answer.
 	Status int `json:"status"`

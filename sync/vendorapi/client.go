@@ -26,7 +26,7 @@ const (
 	Backfill Lane = "backfill"
 )
 
-// Gate is the account's budget. It is asked before each request and told what the vendor said of our pace.
+// Gate is the account's budget. It is asked once for each request, before it or ahead of it (Client.Turn), and told what the vendor said of our pace.
 type Gate interface {
 	// Wait blocks until one request may start in the lane, and fails with an Error of kind Limited or Denied when the
 	// account is paused or denied for longer than it is worth waiting.
@@ -177,10 +177,8 @@ func (c *Client) once(ctx context.Context, r Request) (*Response, error) {
 
 // open sends the request once and judges the status line.
 func (c *Client) open(ctx context.Context, r Request) (*Stream, error) {
-	if c.Gate != nil {
-		if err := c.Gate.Wait(ctx, r.Lane); err != nil {
-			return nil, fmt.Errorf("%s %s: waiting for the account's budget: %w", c.Vendor, r.Op, err)
-		}
+	if err := c.wait(ctx, r); err != nil {
+		return nil, err
 	}
 	// The budget wait above does not count against the request's own limit.
 	reqCtx, cancel := context.WithTimeout(ctx, c.Timeout)

@@ -1,0 +1,108 @@
+package jobs
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/walk"
+)
+
+// StreamInfo is what is known of a stream without an account: what an operator may ask of it.
+type StreamInfo struct {
+	Name       string
+	Capability walk.Capability
+	// Filters are the list's own, by the vendor's names.
+	Filters []Filter
+}
+
+// Filter is a filter of a list.
+type Filter struct {
+	Name string
+	// Kind says how its value is written.
+	Kind FilterKind
+}
+
+// FilterKind is how the value of a filter is written.
+type FilterKind string
+
+// The kinds of filters.
+const (
+	FilterNumber  FilterKind = "a whole number"
+	FilterBoolean FilterKind = "true or false"
+	FilterPhone   FilterKind = "a phone number in E.164 form, such as +61400111222"
+	FilterText    FilterKind = "some text"
+)
+
+// Accepts tells whether a value has the filter's form.
+func (f Filter) Accepts(value string) bool {
+	switch f.Kind {
+	case FilterNumber:
+		_, err := strconv.ParseUint(value, 10, 63)
+		return err == nil
+	case FilterBoolean:
+		return value == "true" || value == "false"
+	case FilterPhone:
+		digits, ok := strings.CutPrefix(value, "+")
+		return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+	case FilterText:
+	}
+	return value != ""
+}
+
+// Filter returns the stream's filter of that name.
+func (s StreamInfo) Filter(name string) (Filter, bool) {
+	for _, f := range s.Filters {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Filter{}, false
+}
+
+// Catalog lists the streams of a source that can be read on an operator's order, false for a source that has none. The
+// filters of ipSCAPE are those of contracts/ipscape.md section 5.3.
+func Catalog(source pipeline.Source) ([]StreamInfo, bool) {
+	if source != pipeline.SourceIPSCAPE {
+		return nil, false
+	}
+	numbers := func(names ...string) []Filter {
+		filters := make([]Filter, len(names))
+		for i, name := range names {
+			filters[i] = Filter{name, FilterNumber}
+		}
+		return filters
+	}
+	return []StreamInfo{
+		{"activities", walk.Created, append(numbers("campaignId", "leadId"), Filter{"activityType", FilterText})},
+		{"leads", walk.Created, append(numbers("campaignId", "listId", "statusCode"), Filter{"customerKey", FilterText}, Filter{"phone1", FilterPhone})},
+		{"lead_lists", walk.Snapshot, numbers("campaignId")},
+		{"campaigns", walk.Snapshot, append(numbers("campaignId"), Filter{"campaignType", FilterText})},
+		{"users", walk.Snapshot, []Filter{{"userType", FilterText}, {"accountActive", FilterBoolean}}},
+		{"dial_attempts", walk.Created, numbers("campaignId", "leadId")},
+	}, true
+}
+
+// Chosen returns the named streams of a catalogue, all of them for no names, without repeats; unknown are the names of none.
+func Chosen(catalog []StreamInfo, names []string) (chosen []StreamInfo, unknown []string) {
+	if len(names) == 0 {
+		return catalog, nil
+	}
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for _, s := range catalog {
+		if wanted[s.Name] {
+			chosen = append(chosen, s)
+			delete(wanted, s.Name)
+		}
+	}
+	for _, name := range names {
+		if wanted[name] {
+			unknown = append(unknown, name)
+			delete(wanted, name)
+		}
+	}
+	return chosen, unknown
+}

@@ -1,0 +1,199 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// The worlds below once lost a lead, an opt-out or a whole queue.
+
+func ownLead(id string, minute int, keys ...pipeline.Key) foldRecord {
+	own := pipeline.Key{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: id}
+	return foldRecord{pipeline.SourceIPSCAPE, id, minute, pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: append([]pipeline.Key{own}, keys...)}}}}
+}
+
+func foldPhone(number string) pipeline.Key {
+	return pipeline.Key{Kind: pipeline.KeyPhone, Value: number}
+}
+
+func customerKey(value string) pipeline.Key {
+	return pipeline.Key{Kind: pipeline.KeyCustomer, Account: "default", Value: value}
+}
+
+func (w *foldWorld) number(sql string, args ...any) (n int) {
+	w.t.Helper()
+	if err := w.db.Pool.QueryRow(w.t.Context(), sql, args...).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+func TestReconcileKeepsALeadWhoseOldPhoneAStrangerHas(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	p := foldPhone("+15032221111")
+	told := func(minute int, key pipeline.Key) foldRecord {
+		return foldRecord{pipeline.SourceConvoso, "call", minute, pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: []pipeline.Key{key}}}}}
+	}
+	for _, r := range []foldRecord{
+		told(1, p), ownLead("1", 2, p), told(3, ownLead("1", 0).facts.Leads[0].Keys[0]), ownLead("1", 4, foldPhone("+15032221112")), ownLead("2", 5, p),
+	} {
+		w.land(r)
+		w.drain()
+	}
+	if leads := w.stored().Leads; len(leads) != 2 {
+		t.Errorf("leads %v: lead 2 has taken the row of lead 1", leads)
+	}
+}
+
+func TestReconcileReadsWhatLandsMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	w.land(ownLead("X", 1, customerKey("A")), ownLead("Y", 2, customerKey("A")), ownLead("L2", 3, customerKey("K")))
+	w.drain()
+	plain, landed := w.rec.Facts, 0
+	w.rec.Facts = func(r *pipeline.Record) (pipeline.Facts, error) {
+		switch {
+		case r.ObjectID == "Y" && landed == 0:
+			landed++
+			w.land(ownLead("X", 6, customerKey("A"), customerKey("K")))
+		case r.ObjectID == "X" && landed == 1:
+			landed++
+			w.land(ownLead("X", 7, customerKey("A"))) // back again, before its own turn
+		}
+		return plain(r)
+	}
+	changed := ownLead("Y", 5, customerKey("A"))
+	changed.facts.Leads[0].Fields = map[pipeline.Field]string{pipeline.FieldCity: "B"}
+	w.land(changed)
+	w.drain()
+	if leads := strings.Join(w.stored().Leads, "\n"); !strings.Contains(leads, "ipscape_lead:L2") {
+		t.Errorf("lead L2 is gone, though its record says what it always said:\n%s", leads)
+	}
+}
+
+func TestReconcileSplitNeverPushesAgain(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	_, err := w.db.Pool.Exec(t.Context(),
+		`insert into ops.routes (route_id, org_id, destination, origin, created_at) values (gen_random_uuid(), $1, 'dialedin', 'operator', $2)`,
+		foldOrg, foldStart.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := foldPhone("+15032221111"), foldPhone("+15032221112")
+	w.land(ownLead("1", 1, a), ownLead("2", 2, a))
+	w.drain()
+	for i, r := range []foldRecord{ownLead("2", 3, b), ownLead("2", 4, a), ownLead("2", 5, b)} {
+		w.land(r)
+		w.drain()
+		if n := w.number(`select count(*) from ops.deliveries where class = 'rings'`); n != 1 {
+			t.Errorf("%d ringing deliveries after step %d, want the one of the lead as it was", n, i+1)
+		}
+	}
+}
+
+func TestReconcileSetsAsideWhatItCannotFold(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	// No index takes such a key; parsers refuse it, and so it stands for whatever they let through.
+	long := ""
+	for range 200 {
+		long += uuid.NewString()
+	}
+	w.land(ownLead("1", 1, customerKey(long)), ownLead("2", 2, foldPhone("+15032221111")), ownLead("3", 3))
+	w.drain()
+	if diff := cmp.Diff([]int{2, 0, 1}, []int{
+		w.number(`select count(*) from pipeline.leads`), w.number(`select count(*) from ops.reconcile_queue`),
+		w.number(`select count(*) from ops.quarantine where object_id = '1' and reason = 'facts' and state = 'open'`),
+	}); diff != "" {
+		t.Errorf("leads, queued, quarantined (-want +got):\n%s", diff)
+	}
+	w.land(ownLead("1", 4))
+	w.drain()
+	if n := w.number(`select count(*) from ops.quarantine where state = 'open'`); n != 0 || w.number(`select count(*) from pipeline.leads`) != 3 {
+		t.Errorf("%d items still in quarantine after a version that can be folded", n)
+	}
+}
+
+func (w *foldWorld) suppress(phone, object string) {
+	w.t.Helper()
+	in := store.NewIntake(w.db, store.IntakeConfig{})
+	in.Start()
+	post := store.Post{
+		ID: uuid.Must(uuid.NewV7()), Org: foldOrg, Source: "convoso", State: store.PostNew, ReceivedAt: foldStart, Method: "POST", Body: []byte("{}"),
+		Suppressions: []store.Suppression{{Kind: string(pipeline.KeyPhone), Value: phone, Stream: "s", ObjectID: object, Reason: "DNC"}},
+	}
+	if err := errors.Join(in.Accept(w.t.Context(), post), in.Stop(w.t.Context())); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *foldWorld) blocked(phone string) {
+	w.t.Helper()
+	open := w.number(`select count(*) from ops.suppressions where value = $1 and folded_at is null`, phone)
+	listed := w.number(`select count(*) from pipeline.do_not_call where phone = $1 and lifted_at is null`, phone)
+	if open+listed == 0 {
+		w.t.Errorf("nothing keeps %s from being called", phone)
+	}
+}
+
+func TestSuppressionHoldsUntilItsOwnFactIsFolded(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	const first, second = "+15032221111", "+15032221112"
+	w.suppress(first, "o1")
+	w.land(foldRecord{pipeline.SourceConvoso, "o1", 1, pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: first}}}})
+	w.suppress(second, "o1") // acknowledged, its record not landed yet
+	w.drain()
+	w.blocked(first)
+	w.blocked(second)
+}
+
+func TestOptOutSurvivesARecordThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	const phone = "+15032221111"
+	w.land(foldRecord{pipeline.SourceConvoso, "d", 1, pipeline.Facts{DNC: []pipeline.DNCFact{{Reason: "DNC", Phone: phone}}}}, ownLead("1", 2, foldPhone(phone)))
+	w.drain()
+	w.blocked(phone)
+	plain := w.rec.Facts
+	w.rec.Facts = func(r *pipeline.Record) (pipeline.Facts, error) {
+		if r.ObjectID == "d" {
+			return pipeline.Facts{}, errors.New("cannot read")
+		}
+		return plain(r)
+	}
+	w.land(ownLead("1", 3, foldPhone(phone), customerKey("x")))
+	w.drain()
+	w.blocked(phone)
+	if n := w.number(`select count(*) from ops.quarantine where object_id = 'd' and state = 'open'`); n != 1 {
+		t.Errorf("%d items in quarantine, want the record that cannot be read", n)
+	}
+}
+
+func TestReconcileClampsAClockThatIsAhead(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	land := func(object, city string, told, seen int) {
+		w.landAt(object, city, told, seen)
+		w.drain()
+	}
+	land("a", "Salem", 500, 5) // told of a time to come
+	land("b", "Bend", 7, 7)
+	land("a", "Salem", 500, 9)
+	w.land(foldRecord{pipeline.SourceConvoso, "c", 20, pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: []pipeline.Key{{Kind: pipeline.KeyConvosoLead, Account: "default", Value: "1"}}}}}})
+	w.drain()
+	var city string
+	if err := w.db.Pool.QueryRow(t.Context(), `select city from pipeline.leads`).Scan(&city); err != nil || city != "Bend" {
+		t.Errorf("city = %s (%v), want that of the fact which was seen last", city, err)
+	}
+}

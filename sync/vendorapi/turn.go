@@ -1,0 +1,43 @@
+package vendorapi
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+)
+
+// ticket is one request's turn within the budget, taken ahead of the request.
+type ticket struct {
+	vendor string
+	lane   Lane
+	used   atomic.Bool
+}
+
+type ticketKey struct{}
+
+// Turn waits for the account's budget ahead of a request, so that whatever decides about the request can be looked at after
+// the wait and not before it. The first request of this vendor and lane that is made with the returned context starts at
+// once; those after it wait as ever. A turn that is not used is lost. Errors are the gate's.
+func (c *Client) Turn(ctx context.Context, lane Lane) (context.Context, error) {
+	if c.Gate == nil {
+		return ctx, nil
+	}
+	if err := c.Gate.Wait(ctx, lane); err != nil {
+		return nil, fmt.Errorf("%s: waiting for the account's budget: %w", c.Vendor, err)
+	}
+	return context.WithValue(ctx, ticketKey{}, &ticket{vendor: c.Vendor, lane: lane}), nil
+}
+
+// wait lets one request start: by the turn in its context, or in its lane's time.
+func (c *Client) wait(ctx context.Context, r Request) error {
+	if c.Gate == nil {
+		return nil
+	}
+	if t, ok := ctx.Value(ticketKey{}).(*ticket); ok && t.vendor == c.Vendor && t.lane == r.Lane && t.used.CompareAndSwap(false, true) {
+		return nil
+	}
+	if err := c.Gate.Wait(ctx, r.Lane); err != nil {
+		return fmt.Errorf("%s %s: waiting for the account's budget: %w", c.Vendor, r.Op, err)
+	}
+	return nil
+}
