@@ -18,7 +18,7 @@ RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && [ "$$(go env GOARC
 GOTEST = CGO_ENABLED=$(if $(findstring -race,$(1)),1,$$(go env CGO_ENABLED)) go test $(1) -shuffle=on -count=1 -timeout 20m $(PKG)
 PKG ?= ./...
 
-.PHONY: help run test test/race test-tools build bench lint fmt migrate ci postgres
+.PHONY: help run test test/race test-tools build bench bench/go lint fmt migrate ci postgres
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,10 @@ test-tools: postgres build ## tests that need Node, Chromium, promtool or DuckDB
 build: ## bin/trunkline
 	go build $(GOFLAGS_BUILD) -o bin/trunkline ./cmd/trunkline
 
-bench: postgres ## the benchmarks
+bench: postgres ## the figures of docs/performance.md, against yardsticks of the same run (BENCH="-quick", "-only walk100", ...)
+	go run ./cmd/bench $(BENCH)
+
+bench/go: postgres ## the Go benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem -timeout 60m $(PKG)
 
 lint: $(GOLANGCI) ## golangci-lint, pinned; builds it on first use

@@ -83,6 +83,7 @@ set state = 'running',
     started_at = coalesce(started_at, @now)
 where id = @id
   and (state = 'ready' or state = 'running' and lease_until < clock_timestamp())
+  and coalesce(retry_at <= @now, true)
   and (
     select count(*)
     from ops.walks o

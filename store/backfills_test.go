@@ -365,6 +365,9 @@ func TestFailingWindowIsRetriedAlone(t *testing.T) {
 		if err := w.db.FailWalk(ctx, bad.ID, owner, "page 3 is a login page", true); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := w.db.ClaimWalk(ctx, bad.ID, uuid.New(), time.Minute); !errors.Is(err, store.ErrWalkTaken) {
+			t.Errorf("a window is claimed while it rests: %v", err)
+		}
 		if state := w.walkState(bad.ID); state == "failed" {
 			break
 		} else if state != "ready" || tries > 20 {

@@ -29,8 +29,8 @@ where id = @id
 returning` + walkColumns
 
 // ClaimWalk takes a walk's lease, or fails with ErrWalkTaken. owner must be new for every run: a run that lost its lease
-// and a later one of the same daemon must not take each other's commits for their own. A window of a backfill is taken also
-// while its backfill does not run, or has BackfillAtOnce windows at work already.
+// and a later one of the same daemon must not take each other's commits for their own. A window of a backfill counts as
+// taken also while it rests after a problem, while its backfill does not run, and while BackfillAtOnce others are at work.
 func (db *DB) ClaimWalk(ctx context.Context, id, owner uuid.UUID, lease time.Duration) (Walk, error) {
 	args := pgx.StrictNamedArgs{"id": id, "owner": owner, "lease": lease.Seconds(), "now": db.Now()}
 	var w Walk

@@ -18,7 +18,7 @@ import (
 // The credentials of the bench's own server.
 const (
 	receiverToken = "bench-receiver-token"
-	apiKey        = "bench-api-key"
+	apiKey        = "bench-api-key" //nolint:gosec // of a server that lives for seconds on loopback
 )
 
 // startAPI starts the real HTTP server, logging as a daemon does, but to nowhere.
@@ -32,7 +32,8 @@ func startAPI(ctx context.Context, b *base, intake api.Intake) (addr string, sto
 		return "", nil, err
 	}
 	server, err := api.New(api.Config{
-		Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Now: time.Now, Version: "bench",
+		Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), //nolint:sloglint // lines are to be written as a daemon's are, which costs time
+		Now: time.Now, Version: "bench",
 		APIKey: apiKey, DefaultOrg: org.ID,
 		FixedTokens: map[[sha256.Size]byte]uuid.UUID{store.HashReceiverToken(receiverToken): org.ID},
 		Leads:       b.DB, Agents: b.DB, Keys: b.DB, Tokens: b.DB, Intake: intake,

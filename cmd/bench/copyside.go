@@ -16,9 +16,9 @@ import (
 
 // copied are the rows of one stream as COPY takes them: records and typed rows.
 type copied struct {
-	typed          pgx.Identifier
-	columns        []string
-	records, rows  [][]any
+	typed         pgx.Identifier
+	columns       []string
+	records, rows [][]any
 }
 
 // copyBatch is how many rows COPY writes in one transaction, as the walk does.

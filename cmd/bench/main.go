@@ -159,15 +159,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	var rows []row
 	for _, b := range list {
 		started := time.Now()
-		got, err := b.run(ctx, l)
-		if err != nil {
-			return fmt.Errorf("%s: %w", b.name, err)
+		got, failed := b.run(ctx, l)
+		if failed != nil {
+			// The others' figures are printed all the same, and this one is not left out.
+			err = errors.Join(err, fmt.Errorf("%s: %w", b.name, failed))
+			got = []row{{figure: b.name, note: "FAILED"}}
 		}
 		rows = append(rows, got...)
+		if ctx.Err() != nil {
+			break
+		}
 		fmt.Fprintf(stderr, "%s: %s\n", b.name, time.Since(started).Round(100*time.Millisecond))
 	}
 	printTable(stdout, l.title(), rows)
-	return nil
+	return err
 }
 
 // profileTo begins a CPU profile when a file is named.

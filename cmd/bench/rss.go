@@ -89,7 +89,7 @@ func rssBench(ctx context.Context, l *lab) ([]row, error) {
 	if l.rssRows >= 1_000_000 {
 		short = l.rssRows / 10
 	}
-	got, err := interleave(ctx, min(l.pairs, 3), l.childSide(d, short), l.childSide(d, l.rssRows))
+	got, err := interleave(ctx, l.pairs, l.childSide(d, short), l.childSide(d, l.rssRows))
 	if err != nil {
 		return nil, err
 	}

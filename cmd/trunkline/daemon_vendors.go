@@ -30,7 +30,7 @@ func (d *daemon) vendorClient(ctx context.Context, source pipeline.Source, perSe
 	if err != nil {
 		return vendorapi.Client{}, err
 	}
-	return vendorapi.Client{HTTP: d.http, Now: d.now, Log: d.log, Gate: g, Observe: d.metrics.requested}, nil
+	return vendorapi.Client{HTTP: d.http, Now: d.now, Log: d.log, Gate: g, Observe: d.metrics.requested, Secrets: d.cfg.secrets()}, nil
 }
 
 func (d *daemon) addIPSCAPE(ctx context.Context) error {

@@ -258,3 +258,16 @@ func youngLeads(first, n int) []sandbox.Lead {
 }
 
 func youngPhone(i int) string { return fmt.Sprintf("+121273%05d", 60_000+i) }
+
+// execOn runs a statement on a database that has no rig.
+func execOn(t testing.TB, dsn, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}

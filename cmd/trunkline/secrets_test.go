@@ -178,7 +178,8 @@ func withPassword(t testing.TB, dsn, password string) string {
 // secrets in the wrong places.
 func (r *rig) failEverywhere(d *child, h haul, secrets map[string]string) {
 	r.Helper()
-	echo := fmt.Sprintf(`{"error":"cannot process","token":%q,"authorization":"Bearer %s","api_key":%q,"widget_key":%q,"body":"PrimaryPhone=%s&token=%s","phone":%q}`,
+	// Words such as "token" would make DialedIn's answers a refusal of our credentials, after which it is left alone.
+	echo := fmt.Sprintf(`{"error":"cannot process","sent":[%q,"Bearer %s",%q,%q,"PrimaryPhone=%s&t=%s",%q]}`,
 		secrets["DIALEDIN_TOKEN"], secrets["IPSCAPE_TOKEN"], secrets["CONVOLO_API_KEY"], secrets["CONVOLO_WIDGET_KEY"],
 		strings.TrimPrefix(youngPhone(11), "+1"), secrets["DIALEDIN_TOKEN"], youngPhone(11))
 	head := http.Header{"X-Echo": {secrets["IPSCAPE_TOKEN"]}, "Location": {"https://elsewhere.invalid/?token=" + secrets["DIALEDIN_TOKEN"]}}

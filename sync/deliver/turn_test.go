@@ -286,7 +286,7 @@ func TestNoTurnPutsOffWhatIsReady(t *testing.T) {
 			v.answers(pipeline.Outcome{State: pipeline.OutcomeUnknown, Reason: "cut"}, nil)
 			unknown := r.push("insert_lead")
 			r.drain(e)
-			v.vendor.send = send
+			v.send = send
 			v.finds(true, "4711", nil)
 			r.clock.Advance(30 * time.Second)
 

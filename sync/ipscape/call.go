@@ -21,7 +21,7 @@ import (
 // Describe lists them. It returns the vendor's answer; of a list that is one page, whose nextUri holds the cursor for the next
 // one; of a write that answers nothing, {}. Writes are checked like those of the typed methods: create_lead with a customerKey
 // creates once, bulk_create_leads is split, update_lead merges leadData, and the answer is then ours. In update_lead the value
-// null clears.
+// null clears. A bulk that ends early returns what was sent beside the error.
 //
 // A parameter that the operation does not have, or a value that is not of its type, is an error, and nothing is sent.
 func (c *Client) Call(ctx context.Context, op string, params map[string]string) (json.RawMessage, error) {

@@ -85,7 +85,8 @@ func (c *Client) CreateLead(ctx context.Context, l NewLead) (CreatedLead, error)
 
 // CreateLeadOnce creates a lead unless the list holds one of the same customer key, which is required, and may be repeated at
 // will. It looks before it creates: an earlier attempt may be unknown to this process, too. After an unknown outcome it looks
-// again; when the lead is still not there the error is ErrUnsettled, and no second create is sent.
+// again; when the lead is still not there the error is ErrUnsettled, and no second create is sent. Of one key only one may run
+// at a time: two that look at once both find nothing.
 func (c *Client) CreateLeadOnce(ctx context.Context, l NewLead) (CreatedLead, error) {
 	l.CustomerKey = strings.TrimSpace(l.CustomerKey)
 	switch {
