@@ -86,6 +86,7 @@ create table ops.record_keys (
   primary key (org_id, kind, account_id, value, role, record_id, identity)
 );
 create index record_keys_record on ops.record_keys (record_id);
+create index record_keys_call_optouts on ops.record_keys (org_id, kind, account_id, value) where role = 'dnc' and kind like 'call:%';
 create index record_keys_identity on ops.record_keys (org_id, value, identity) where kind = 'phone' and role = 'lead';
 comment on table ops.record_keys is 'Which records name which lead, call or phone: what reconcile follows to find all that belongs together';
 comment on column ops.record_keys.org_id is 'Organisation';
@@ -171,7 +172,7 @@ create index suppressions_open on ops.suppressions (org_id, kind, value) where f
 create index suppressions_object on ops.suppressions (org_id, source, stream, object_id) where folded_at is null;
 comment on table ops.suppressions is 'Opt-outs committed together with the bytes that carried them; they hold until reconcile has folded the record (law 6)';
 comment on column ops.suppressions.org_id is 'Organisation';
-comment on column ops.suppressions.kind is 'phone, or the kind of the vendor''s lead key where the post told no phone';
+comment on column ops.suppressions.kind is 'phone; the kind of the vendor''s lead key where the post told no phone; call:<dialler> where it told only a call';
 comment on column ops.suppressions.account_id is 'Vendor account of a lead key, else empty';
 comment on column ops.suppressions.value is 'The phone in E.164, or the lead key''s value';
 comment on column ops.suppressions.source is 'Who told us';

@@ -183,8 +183,10 @@ func TestBackfillIsMadeWhole(t *testing.T) {
 	}
 	day, rest := 24.0, 2.0
 	want := []window{
-		{"activities", "backfill", "backfill", "ready", "12", &day}, {"activities", "backfill", "backfill", "ready", "12", &day},
-		{"activities", "backfill", "backfill", "ready", "12", &rest}, {"users", "backfill", "backfill", "ready", "12", nil},
+		{"activities", "backfill", "backfill", "ready", "12", &day},
+		{"activities", "backfill", "backfill", "ready", "12", &day},
+		{"activities", "backfill", "backfill", "ready", "12", &rest},
+		{"users", "backfill", "backfill", "ready", "12", nil},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("windows (-want +got):\n%s", diff)

@@ -78,6 +78,9 @@ func keysOf(f pipeline.Facts) map[recordKey]bool {
 			rows[recordKey{keyName{string(pipeline.KeyPhone), "", phone}, roleDNC, ""}] = true
 		}
 		addKeys(rows, f.DNC[i].Lead, roleDNC)
+		if call := f.DNC[i].Call; call != (pipeline.CallKey{}) {
+			rows[recordKey{keyName{callKind(call.Dialler), call.Account, call.ExternalID}, roleDNC, ""}] = true
+		}
 	}
 	return rows
 }
@@ -135,6 +138,7 @@ func loadClosure(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64, o
 		if err := c.expand(ctx); err != nil {
 			return nil, err
 		}
+		c.markCallOptOuts()
 		grown, err := c.askPhones(ctx)
 		if err != nil {
 			return nil, err
@@ -281,6 +285,15 @@ cross join lateral (
   where r.org_id = @org and r.kind = 'phone' and r.account_id = '' and r.value = p.value and r.role = 'dnc'
   offset 0) k
 union
+-- Opt-outs that name only a call, of which there are few, where the call was to one of these phones.
+select o.record_id
+from ops.record_keys o
+join ops.record_keys c
+  on c.org_id = o.org_id and c.kind = o.kind and c.account_id = o.account_id and c.value = o.value and c.role = 'call'
+join ops.record_keys r
+  on r.record_id = c.record_id and r.role = 'ref' and r.kind = 'phone' and r.account_id = '' and r.value = any(@shared)
+where o.org_id = @org and o.role = 'dnc' and o.kind like 'call:%'
+union
 select k.record_id
 from unnest(@bare::text[]) as p (value)
 cross join lateral (
@@ -288,6 +301,32 @@ cross join lateral (
   from ops.record_keys r
   where r.org_id = @org and r.kind = 'phone' and r.account_id = '' and r.value = p.value and r.role = 'lead' and r.identity like 'phone|%'
   offset 0) k`
+
+// markCallOptOuts finds the phones of calls that opt somebody out: whoever shares them has to learn of it.
+func (c *closure) markCallOptOuts() {
+	out := map[keyName]bool{}
+	for _, keys := range c.have {
+		for k := range keys {
+			if _, call := k.call(); call && k.Role == roleDNC {
+				out[k.keyName] = true
+			}
+		}
+	}
+	if len(out) == 0 {
+		return
+	}
+	for _, keys := range c.have {
+		told := false
+		for k := range keys {
+			told = told || k.Role == roleCall && out[k.keyName]
+		}
+		for k := range keys {
+			if told && k.phone() {
+				c.optOut[k.Value] = true
+			}
+		}
+	}
+}
 
 // askPhones decides for each new phone whether it links, and adds the records that follow. It tells whether any came.
 func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {

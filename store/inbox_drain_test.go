@@ -168,7 +168,7 @@ func TestInboxDuplicates(t *testing.T) {
 	both := w.json(`{"call_log_id": "12", "lead_id": "6", "phone_number": "5035550143", "status": "DNC"}`)
 	w.run()
 	w.want("a repeat in a later batch", repeat, duplicate(other, 1))
-	w.want("the first words again, which is news", back, done(1))
+	w.want("the first words again, which tell nothing new", back, duplicate(first, 1))
 	w.want("two facts", both, done(2))
 	half := w.json(`{"call_log_id": "12", "lead_id": "6", "phone_number": "5035550143", "status": "DNC"}`)
 	w.run()

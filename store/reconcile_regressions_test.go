@@ -197,3 +197,32 @@ func TestReconcileClampsAClockThatIsAhead(t *testing.T) {
 		t.Errorf("city = %s (%v), want that of the fact which was seen last", city, err)
 	}
 }
+
+func TestOptOutByCallHolds(t *testing.T) {
+	t.Parallel()
+	const phone = "+15032221111"
+	key := func(id string) pipeline.CallKey {
+		return pipeline.CallKey{Dialler: pipeline.SourceConvoso, Account: "default", ExternalID: id}
+	}
+	optOut := foldRecord{pipeline.SourceConvoso, "optout", 1, pipeline.Facts{DNC: []pipeline.DNCFact{{Reason: "DNC", Call: key("c1")}}}}
+	call := func(id string, minute int) foldRecord {
+		return foldRecord{pipeline.SourceConvoso, "call " + id, minute, pipeline.Facts{Calls: []pipeline.CallFact{{
+			Key: key(id), Lead: []pipeline.Key{foldPhone(phone)}, Direction: pipeline.Outbound, ToNumber: phone,
+		}}}}
+	}
+	for _, holders := range []int{0, 1, 4} {
+		w := newFoldWorld(t)
+		for i := range holders {
+			w.land(ownLead(string(rune('a'+i)), 10+i, foldPhone(phone)))
+			w.drain()
+		}
+		for _, r := range []foldRecord{optOut, call("c1", 2), call("c2", 3), ownLead("z", 30, foldPhone("+15032221119"))} {
+			w.land(r)
+			w.drain()
+		}
+		w.blocked(phone)
+		if free := w.number(`select count(*) from pipeline.leads l join pipeline.lead_keys k using (org_id, lead_id) where k.value = $1 and not l.is_do_not_call`, phone); free != 0 {
+			t.Errorf("%d of %d leads with the phone may still be called", free, holders)
+		}
+	}
+}

@@ -50,8 +50,10 @@ func TestAnalyst(t *testing.T) {
 			t.Errorf("%s: %d rows, want %d", name, rows[name], want)
 		}
 	}
-	for _, name := range []string{"pipeline.calls", "analytics.freshness", "analytics.leads", "analytics.calls", "analytics.deliveries", "analytics.do_not_call",
-		"analytics.agent_days", "analytics.dispositions_daily", "analytics.lead_field_sources", "analytics.match_links"} {
+	for _, name := range []string{
+		"pipeline.calls", "analytics.freshness", "analytics.leads", "analytics.calls", "analytics.deliveries", "analytics.do_not_call",
+		"analytics.agent_days", "analytics.dispositions_daily", "analytics.lead_field_sources", "analytics.match_links",
+	} {
 		if rows[name] == 0 {
 			t.Errorf("%s is empty", name)
 		}

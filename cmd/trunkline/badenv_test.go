@@ -88,9 +88,21 @@ func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"TRUNKLINE_PSUH": "x"}
 	for _, args := range [][]string{
-		{"no-such-command"}, {"serve", "more"}, {"serve", "--no-such-flag"}, {"serve", "--roles", "king"}, {"demo", "--exit=maybe"}, {"migrate", "sideways"},
-		{"apikey"}, {"apikey", "create"}, {"apikey", "create", "--name", "x", "--level", "high"}, {"apikey", "revoke"}, {"apikey", "revoke", "x"},
-		{"org", "create"}, {"status", "more"}, {"sandbox", "--addr", "nowhere"}, {"config", "sideways"},
+		{"no-such-command"},
+		{"serve", "more"},
+		{"serve", "--no-such-flag"},
+		{"serve", "--roles", "king"},
+		{"demo", "--exit=maybe"},
+		{"migrate", "sideways"},
+		{"apikey"},
+		{"apikey", "create"},
+		{"apikey", "create", "--name", "x", "--level", "high"},
+		{"apikey", "revoke"},
+		{"apikey", "revoke", "x"},
+		{"org", "create"},
+		{"status", "more"},
+		{"sandbox", "--addr", "nowhere"},
+		{"config", "sideways"},
 	} {
 		got := runChild(t, env, args...)
 		if got.code != exitUsage {

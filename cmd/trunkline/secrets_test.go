@@ -274,8 +274,15 @@ func (r *rig) wrongCalls(d *child, h haul, secrets map[string]string) {
 func (h haul) collect(r *rig, d *child) {
 	r.Helper()
 	for _, args := range [][]string{
-		{"config"}, {"config", "--json"}, {"config", "check"}, {"status"}, {"status", "--json"}, {"apikey", "list"}, {"apikey", "list", "--json"},
-		{"org", "list"}, {"migrate", "status"},
+		{"config"},
+		{"config", "--json"},
+		{"config", "check"},
+		{"status"},
+		{"status", "--json"},
+		{"apikey", "list"},
+		{"apikey", "list", "--json"},
+		{"org", "list"},
+		{"migrate", "status"},
 	} {
 		done := r.command(args...)
 		h.add("commands", done.stdout+done.stderr)
@@ -317,7 +324,7 @@ func (r *rig) dump() string {
 		}
 	}
 	if program != "" {
-		cmd := exec.CommandContext(r.Context(), program, "--no-owner", "--dbname="+r.dsn)
+		cmd := exec.CommandContext(r.Context(), program, "--no-owner", "--dbname="+r.dsn) //nolint:gosec // the test finds the program itself
 		if out, err := cmd.Output(); err == nil {
 			return string(out)
 		}
