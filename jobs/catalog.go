@@ -83,10 +83,19 @@ func Catalog(source pipeline.Source) ([]StreamInfo, bool) {
 	}, true
 }
 
-// Chosen returns the named streams of a catalogue, all of them for no names, without repeats; unknown are the names of none.
+// Reads tells whether a daemon of this version reads the stream, and so whether IPSCAPE has an entry for it.
+func Reads(stream string) bool { return stream == "activities" || stream == "leads" }
+
+// Chosen returns the named streams of a catalogue, all that are read for no names, without repeats; unknown are the names
+// of none.
 func Chosen(catalog []StreamInfo, names []string) (chosen []StreamInfo, unknown []string) {
 	if len(names) == 0 {
-		return catalog, nil
+		for _, s := range catalog {
+			if Reads(s.Name) {
+				chosen = append(chosen, s)
+			}
+		}
+		return chosen, nil
 	}
 	wanted := map[string]bool{}
 	for _, name := range names {

@@ -104,8 +104,10 @@ func TestOutcomeLeavesTheRestAlone(t *testing.T) {
 		"snooze over a vendor's verdict": fmt.Errorf("%w: %w", limited, river.JobSnooze(5*time.Second)),
 		"cancel of the worker":           river.JobCancel(errors.New("guard")),
 	} {
-		if got := outcomeOf(t.Context(), 48*time.Hour, err, quiet()); got != err { //nolint:errorlint // the very same error is wanted
-			t.Errorf("%s: became %v", name, got)
+		for _, age := range []time.Duration{0, 48 * time.Hour} {
+			if got := outcomeOf(t.Context(), age, err, quiet()); got != err { //nolint:errorlint // the very same error is wanted
+				t.Errorf("%s, job of %s: became %v", name, age, got)
+			}
 		}
 	}
 	// While a daemon stops, whatever the error says, the job goes back as it is.

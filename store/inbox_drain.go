@@ -114,7 +114,14 @@ func (d *InboxDrain) batch(ctx context.Context, most int, skip []uuid.UUID) (int
 	return n, nil
 }
 
+// One drain at a time: what tells a duplicate is read and written in the same transaction, and two drains would each take
+// the same fact for news. A drain waits for the other rather than leave, so that no wake-up is lost.
+const inboxLockSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.inbox', 0))`
+
 func (d *InboxDrain) claim(ctx context.Context, tx pgx.Tx, most int, skip []uuid.UUID) ([]Post, error) {
+	if _, err := tx.Exec(ctx, inboxLockSQL); err != nil {
+		return nil, fmt.Errorf("waiting for the other drain: %w", err)
+	}
 	rows, err := tx.Query(ctx, inboxClaimSQL, pgx.StrictNamedArgs{"most": most, "skip": skip})
 	if err != nil {
 		return nil, err
