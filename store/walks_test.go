@@ -136,7 +136,7 @@ func TestWalkLease(t *testing.T) {
 	}
 	ctx := t.Context()
 	first, second := uuid.New(), uuid.New()
-	got, err := w.db.ClaimWalk(ctx, walk.ID, first, 50*time.Millisecond)
+	got, err := w.db.ClaimWalk(ctx, walk.ID, first, time.Minute)
 	if err != nil || got.Filters["k"] != "v" || got.Window != nil || got.StartedAt.IsZero() {
 		t.Fatalf("claimed %+v, %v", got, err)
 	}
