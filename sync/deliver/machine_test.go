@@ -125,7 +125,13 @@ func TestNobodyIsRungTwice(t *testing.T) {
 		}
 		// In the end nothing is left that moves by itself.
 		w.answer, w.broken = answers()["confirmed"], false
-		for range 16 {
+		open := func() int {
+			return r.count(`select count(*) from ops.deliveries where state in ('ready', 'sending') or state = 'unknown' and hold = 'webhook'
+				and not_before < $1`, r.clock.Now())
+		}
+		// The server may hold the rows of a daemon that died for a moment longer, and nobody waits for them: rounds go on then.
+		giveUp := time.Now().Add(20 * time.Second)
+		for round := 0; round < 16 || open() > 0 && time.Now().Before(giveUp); round++ {
 			r.clock.Advance(31 * time.Minute)
 			if _, err := live.Sweep(context.Background()); err != nil {
 				rt.Fatal(err)
@@ -133,8 +139,7 @@ func TestNobodyIsRungTwice(t *testing.T) {
 			r.drain(live)
 			check()
 		}
-		if n := r.count(`select count(*) from ops.deliveries where state in ('ready', 'sending') or state = 'unknown' and hold = 'webhook'
-			and not_before < $1`, r.clock.Now()); n != 0 {
+		if n := open(); n != 0 {
 			rt.Fatalf("%d deliveries are still open", n)
 		}
 	})
