@@ -349,14 +349,17 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	leads, err := c.countLeads(ctx, identities)
+	if err != nil {
+		return false, err
+	}
 	linking, shared, bare := []string{}, []string{}, []string{}
 	unheld := []string{}
 	for _, phone := range phones {
 		c.asked[phone] = true
-		tooMany, err := c.tooMany(ctx, phone, identities[phone])
+		// As pipeline.Fold does: by identities where there are very many, else by leads, which may have several.
+		tooMany := c.blocked[phone] || len(identities[phone]) > pipeline.PhoneIdentityMax || leads[phone] > pipeline.PhoneLinkMax
 		switch {
-		case err != nil:
-			return false, err
 		case !tooMany && !held[phone] && !linked[phone] && !c.optOut[phone]:
 			// No lead has it: calls that name it find none, however many they are.
 			unheld = append(unheld, phone)
@@ -423,81 +426,6 @@ func (c *closure) linkedNow(ctx context.Context, phones []string) (map[string]bo
 		linked[v] = true
 	}
 	return linked, nil
-}
-
-// tooMany decides as pipeline.Fold does: by identities where there are very many, else by leads, which may have several.
-func (c *closure) tooMany(ctx context.Context, phone string, identities []string) (bool, error) {
-	switch {
-	case c.blocked[phone] || len(identities) > pipeline.PhoneIdentityMax:
-		return true, nil
-	case len(identities) <= pipeline.PhoneLinkMax:
-		return false, nil
-	}
-	leads, err := countLeads(ctx, c.tx, c.org, identities)
-	return leads > pipeline.PhoneLinkMax, err
-}
-
-const strongKeysSQL = `
-select distinct k.record_id, k.kind, k.account_id, k.value, k.identity
-from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
-join ops.record_keys h
-  on h.org_id = @org and h.kind = n.kind and h.account_id = n.account_id and h.value = n.value and h.role = 'lead'
-join ops.record_keys k
-  on k.record_id = h.record_id and k.role = 'lead' and k.kind <> 'phone' and k.identity = h.identity`
-
-// countLeads counts how many leads a few identities make, joined by the strong keys that they share.
-func countLeads(ctx context.Context, tx pgx.Tx, org uuid.UUID, identities []string) (int, error) {
-	group := map[keyName]keyName{} // key → its group's name
-	var find func(k keyName) keyName
-	find = func(k keyName) keyName {
-		if up, ok := group[k]; ok && up != k {
-			return find(up)
-		}
-		return k
-	}
-	todo := make([]keyName, 0, len(identities))
-	for _, text := range identities {
-		parts := strings.SplitN(text, "|", 3)
-		k := keyName{parts[0], parts[1], parts[2]}
-		group[k] = k
-		todo = append(todo, k)
-	}
-	starts := slices.Clone(todo)
-	for len(todo) > 0 {
-		kinds, accounts, values := columns(todo)
-		rows, err := tx.Query(ctx, strongKeysSQL, pgx.StrictNamedArgs{"org": org, "kinds": kinds, "accounts": accounts, "values": values})
-		if err != nil {
-			return 0, fmt.Errorf("joining leads by key: %w", err)
-		}
-		todo = nil
-		type fact struct {
-			record   int64
-			identity string
-		}
-		first := map[fact]keyName{}
-		var of fact
-		var k keyName
-		_, err = pgx.ForEachRow(rows, []any{&of.record, &k.Kind, &k.Account, &k.Value, &of.identity}, func() error {
-			if _, ok := group[k]; !ok {
-				group[k] = k
-				todo = append(todo, k)
-			}
-			if other, ok := first[of]; ok {
-				group[find(k)] = find(other)
-			} else {
-				first[of] = k
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, fmt.Errorf("joining leads by key: %w", err)
-		}
-	}
-	leads := map[keyName]bool{}
-	for _, k := range starts {
-		leads[find(k)] = true
-	}
-	return len(leads), nil
 }
 
 // untold lists the records of the closure whose facts have not been read.

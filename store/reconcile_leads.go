@@ -21,22 +21,12 @@ import (
 const ledgerReadSQL = `
 select l.kind, l.account_id, l.value, l.lead_id, l.first_source_time
 from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
-join pipeline.lead_ledger l
-  on l.org_id = @org and l.kind = n.kind and l.account_id = n.account_id and l.value = n.value
-where not exists (
-    select
-    from pipeline.leads p
-    where p.org_id = @org and p.lead_id = l.lead_id)
-  or exists (
-    select
-    from pipeline.lead_keys k
-    join unnest(@here_kinds::text[], @here_accounts::text[], @here_values::text[]) as h (kind, account_id, value)
-      on h.kind = k.kind and h.account_id = k.account_id and h.value = k.value
-    where k.org_id = @org and k.lead_id = l.lead_id
-      and (k.rule <> 'shared' or not exists (
-        select
-        from pipeline.lead_keys s
-        where s.org_id = @org and s.lead_id = k.lead_id and s.kind not in ('phone', 'email'))))`
+cross join lateral (
+  select r.kind, r.account_id, r.value, r.lead_id, r.first_source_time
+  from pipeline.lead_ledger r
+  where r.org_id = @org and r.kind = n.kind and r.account_id = n.account_id and r.value = n.value
+  offset 0
+) l`
 
 const ledgerUpsertSQL = `
 insert into pipeline.lead_ledger (org_id, kind, account_id, value, lead_id, first_source_time, handed_out_at)
@@ -55,12 +45,7 @@ func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	kinds, accounts, values := columns(names)
-	here := slices.Collect(maps.Keys(f.region.keys))
-	for phone := range f.region.phones {
-		here = append(here, keyName{string(pipeline.KeyPhone), "", phone})
-	}
-	hk, ha, hv := columns(here)
-	rows, err := tx.Query(ctx, ledgerReadSQL, pgx.StrictNamedArgs{"org": f.org, "kinds": kinds, "accounts": accounts, "values": values, "here_kinds": hk, "here_accounts": ha, "here_values": hv})
+	rows, err := tx.Query(ctx, ledgerReadSQL, pgx.StrictNamedArgs{"org": f.org, "kinds": kinds, "accounts": accounts, "values": values})
 	if err != nil {
 		return fmt.Errorf("reading the lead ledger: %w", err)
 	}
@@ -72,6 +57,9 @@ func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
 	})
 	if err != nil {
 		return fmt.Errorf("reading the lead ledger: %w", err)
+	}
+	if ledger, err = f.ours(ctx, tx, ledger); err != nil {
+		return err
 	}
 	f.ids = pipeline.AssignIDs(f.result.Leads, ledger, newID)
 
@@ -92,6 +80,51 @@ func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("writing the lead ledger: %w", err)
 	}
 	return nil
+}
+
+const leadsOfLedgerSQL = `
+select i.lead_id, k.kind, k.account_id, k.value, k.rule
+from unnest(@ids::uuid[]) as i (lead_id)
+join pipeline.leads p
+  on p.org_id = @org and p.lead_id = i.lead_id
+left join pipeline.lead_keys k
+  on k.org_id = @org and k.lead_id = i.lead_id`
+
+// ours leaves out what the ledger says of leads that live elsewhere: those that are there and have no key here, other than
+// one that many share.
+func (f *folded) ours(ctx context.Context, tx pgx.Tx, ledger []pipeline.LedgerEntry) ([]pipeline.LedgerEntry, error) {
+	ids := map[uuid.UUID]bool{}
+	for _, e := range ledger {
+		ids[e.LeadID] = true
+	}
+	rows, err := tx.Query(ctx, leadsOfLedgerSQL, pgx.StrictNamedArgs{"org": f.org, "ids": slices.Collect(maps.Keys(ids))})
+	if err != nil {
+		return nil, fmt.Errorf("reading the leads of the ledger: %w", err)
+	}
+	type holding struct{ linked, shared, strong bool }
+	there := map[uuid.UUID]holding{}
+	var id uuid.UUID
+	var kind, account, value, rule *string
+	_, err = pgx.ForEachRow(rows, []any{&id, &kind, &account, &value, &rule}, func() error {
+		h := there[id]
+		if kind != nil {
+			k := keyName{*kind, *account, *value}
+			here := f.region.keys[k] || k.phone() && k.Account == "" && f.region.phones[k.Value]
+			shared := *rule == pipeline.RuleShared
+			h.linked = h.linked || here && !shared
+			h.shared = h.shared || here && shared
+			h.strong = h.strong || k.strong()
+		}
+		there[id] = h
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the leads of the ledger: %w", err)
+	}
+	return slices.DeleteFunc(ledger, func(e pipeline.LedgerEntry) bool {
+		h, ok := there[e.LeadID]
+		return ok && !h.linked && (!h.shared || h.strong)
+	}), nil
 }
 
 // newID returns a UUIDv7, so that rows made together lie together.
