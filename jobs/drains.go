@@ -2,13 +2,25 @@ package jobs
 
 import (
 	"context"
+	"errors"
 
 	"github.com/riverqueue/river"
+
+	"github.com/trunkline/trunkline/store"
 )
 
-// drain works until there is nothing left to do, and says how much it did.
+// drain works until there is nothing left to do, or until its turn is over and store.ErrMore says so. It tells how much it did.
 type drain interface {
 	Drain(ctx context.Context) (int, error)
+}
+
+// turn drains once. The job comes back at once while there is more to do.
+func turn(ctx context.Context, d drain) error {
+	_, err := d.Drain(ctx)
+	if errors.Is(err, store.ErrMore) {
+		return river.JobSnooze(0)
+	}
+	return err
 }
 
 type reconcileWorker struct {
@@ -18,8 +30,7 @@ type reconcileWorker struct {
 
 // Work folds what is queued.
 func (w *reconcileWorker) Work(ctx context.Context, _ *river.Job[ReconcileArgs]) error {
-	_, err := w.drain.Drain(ctx)
-	return err
+	return turn(ctx, w.drain)
 }
 
 type inboxWorker struct {
@@ -29,8 +40,7 @@ type inboxWorker struct {
 
 // Work reads the posts that wait.
 func (w *inboxWorker) Work(ctx context.Context, _ *river.Job[InboxArgs]) error {
-	_, err := w.drain.Drain(ctx)
-	return err
+	return turn(ctx, w.drain)
 }
 
 // deliverer is what the worker needs of deliver.Engine.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
@@ -37,7 +36,7 @@ func (o *outcome) Work(ctx context.Context, job *rivertype.JobRow, inner func(co
 	if err == nil {
 		return nil
 	}
-	err = quotesNothing(err)
+	err = store.Quiet(err)
 	var snooze *river.JobSnoozeError
 	if errors.As(err, &snooze) || ctx.Err() != nil {
 		return err
@@ -57,26 +56,6 @@ func (o *outcome) Work(ctx context.Context, job *rivertype.JobRow, inner func(co
 	case vendorapi.Transient, vendorapi.Malformed:
 	}
 	return err
-}
-
-// discreet is an error whose text is fit for the log and for River's table, where everybody may read it.
-type discreet struct {
-	text  string
-	cause error
-}
-
-// Error implements error.
-func (d *discreet) Error() string { return d.text }
-
-// Unwrap returns the cause, for those who ask what it is.
-func (d *discreet) Unwrap() error { return d.cause }
-
-// quotesNothing takes the text of Postgres out of an error: it may quote the values of a row (law 11).
-func quotesNothing(err error) error {
-	if _, ok := errors.AsType[*pgconn.PgError](err); !ok {
-		return err
-	}
-	return &discreet{store.Loggable(err), err}
 }
 
 func putOff(err *vendorapi.Error) time.Duration {

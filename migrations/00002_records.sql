@@ -64,11 +64,12 @@ comment on column ops.record_history.zone_assumed is 'True where the source time
 comment on column ops.record_history.replaced_at is 'When a newer version took its place here';
 
 create table ops.reconcile_queue (
-  queue_id bigint generated always as identity primary key,
+  queue_id bigint generated always as identity,
   org_id uuid not null,
   record_id bigint not null,
-  queued_at timestamptz not null default now()
-);
+  queued_at timestamptz not null default now(),
+  primary key (org_id, queue_id)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 comment on table ops.reconcile_queue is 'Records whose latest version has not been folded yet';
 comment on column ops.reconcile_queue.queue_id is 'Serial id; claims go by SKIP LOCKED, never by range';
 comment on column ops.reconcile_queue.org_id is 'Organisation';

@@ -101,7 +101,7 @@ func (db *DB) BeginDeliveries(
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("beginning %d deliveries: %w", len(b.IDs), quiet(err))
+		return nil, fmt.Errorf("beginning %d deliveries: %w", len(b.IDs), Quiet(err))
 	}
 	return begun, nil
 }

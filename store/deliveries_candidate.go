@@ -132,7 +132,7 @@ func (db *DB) DeliveryView(ctx context.Context, id uuid.UUID) (pipeline.Delivery
 		return err
 	})
 	if err != nil {
-		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, quiet(err))
+		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, Quiet(err))
 	}
 	if len(found) == 0 {
 		return pipeline.DeliveryCandidate{}, fmt.Errorf("reading delivery %s: %w", id, ErrNotFound)

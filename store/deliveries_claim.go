@@ -52,7 +52,7 @@ func (db *DB) CountDueDeliveries(ctx context.Context, destination string, now ti
 		}).Scan(&n)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("counting due deliveries for %s: %w", destination, quiet(err))
+		return 0, fmt.Errorf("counting due deliveries for %s: %w", destination, Quiet(err))
 	}
 	return n, nil
 }
@@ -83,7 +83,7 @@ func (db *DB) ClaimDeliveries(ctx context.Context, c pipeline.DeliveryClaim) ([]
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claiming deliveries for %s: %w", c.Destination, quiet(err))
+		return nil, fmt.Errorf("claiming deliveries for %s: %w", c.Destination, Quiet(err))
 	}
 	return claimed, nil
 }
@@ -109,7 +109,7 @@ func (db *DB) RenewDeliveries(ctx context.Context, owner uuid.UUID, ids []uuid.U
 		if _, err := q.Exec(ctx, deliveriesRenewSQL, pgx.StrictNamedArgs{
 			"ids": ids, "owner": owner, "until": micros(until),
 		}); err != nil {
-			return fmt.Errorf("renewing the leases of %d deliveries: %w", len(ids), quiet(err))
+			return fmt.Errorf("renewing the leases of %d deliveries: %w", len(ids), Quiet(err))
 		}
 		return nil
 	})
@@ -134,7 +134,7 @@ where d.id = mine.id`
 func (db *DB) ReleaseDeliveries(ctx context.Context, owner uuid.UUID, ids []uuid.UUID) error {
 	return db.onConn(ctx, func(q Queryer) error {
 		if _, err := q.Exec(ctx, deliveriesReleaseSQL, pgx.StrictNamedArgs{"ids": ids, "owner": owner}); err != nil {
-			return fmt.Errorf("releasing %d deliveries: %w", len(ids), quiet(err))
+			return fmt.Errorf("releasing %d deliveries: %w", len(ids), Quiet(err))
 		}
 		return nil
 	})
@@ -157,7 +157,7 @@ func (db *DB) PutBackDelivery(ctx context.Context, owner, id uuid.UUID, notBefor
 		if _, err := q.Exec(ctx, deliveryPutBackSQL, pgx.StrictNamedArgs{
 			"id": id, "owner": owner, "not_before": micros(notBefore), "error": deliveryText(problem),
 		}); err != nil {
-			return fmt.Errorf("putting back delivery %s: %w", id, quiet(err))
+			return fmt.Errorf("putting back delivery %s: %w", id, Quiet(err))
 		}
 		return nil
 	})
@@ -188,7 +188,7 @@ func (db *DB) DeferDeliveries(ctx context.Context, d pipeline.Delivery, now, unt
 			"everybody": d.Org == uuid.Nil, "org": d.Org, "account": d.Account, "destination": d.Destination, "now": micros(now),
 			"until": micros(until), "hold": hold,
 		}); err != nil {
-			return fmt.Errorf("deferring the deliveries for %s account %s: %w", d.Destination, d.Account, quiet(err))
+			return fmt.Errorf("deferring the deliveries for %s account %s: %w", d.Destination, d.Account, Quiet(err))
 		}
 		return nil
 	})

@@ -46,7 +46,7 @@ func (db *DB) moveDelivery(
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s delivery %s: %w", doing, id, quiet(err))
+		return fmt.Errorf("%s delivery %s: %w", doing, id, Quiet(err))
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (db *DB) DeliveryAttempts(ctx context.Context, id uuid.UUID) ([]DeliveryAtt
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the attempts of delivery %s: %w", id, quiet(err))
+		return nil, fmt.Errorf("reading the attempts of delivery %s: %w", id, Quiet(err))
 	}
 	return attempts, nil
 }

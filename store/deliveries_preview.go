@@ -37,7 +37,7 @@ func (db *DB) PreviewDelivery(
 		return errPreview
 	})
 	if !errors.Is(err, errPreview) {
-		return fmt.Errorf("previewing a delivery to %s: %w", d.Destination, quiet(err))
+		return fmt.Errorf("previewing a delivery to %s: %w", d.Destination, Quiet(err))
 	}
 	return nil
 }

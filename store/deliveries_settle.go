@@ -99,7 +99,7 @@ func (db *DB) SettleDeliveries(ctx context.Context, ends []pipeline.DeliverySett
 		return noteVendors(ctx, tx, ends, moved)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("settling %d deliveries: %w", len(ends), quiet(err))
+		return nil, fmt.Errorf("settling %d deliveries: %w", len(ends), Quiet(err))
 	}
 	return moved, nil
 }
@@ -148,7 +148,7 @@ func (db *DB) ConfirmReportedDelivery(ctx context.Context, tx pgx.Tx, org, id uu
 		"id": id, "org": org, "external_id": deliveryText(externalID), "now": db.Now(),
 	})
 	if err != nil {
-		return false, fmt.Errorf("confirming delivery %s by report: %w", id, quiet(err))
+		return false, fmt.Errorf("confirming delivery %s by report: %w", id, Quiet(err))
 	}
 	return tag.RowsAffected() > 0, nil
 }

@@ -57,7 +57,7 @@ func (db *DB) RecoverDeliveries(ctx context.Context, now, notBefore time.Time, i
 		"now": micros(now), "not_before": micros(notBefore), "in_hand": inHand, "limit": sweepLimit,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("recovering interrupted deliveries: %w", quiet(err))
+		return nil, fmt.Errorf("recovering interrupted deliveries: %w", Quiet(err))
 	}
 	return moved, nil
 }
@@ -87,7 +87,7 @@ returning d.id, d.destination, d.operation`
 func (db *DB) ExpireDeliveries(ctx context.Context, now time.Time) ([]pipeline.MovedDelivery, error) {
 	moved, err := db.moveDeliveries(ctx, deliveriesExpireSQL, pgx.StrictNamedArgs{"now": micros(now), "limit": sweepLimit})
 	if err != nil {
-		return nil, fmt.Errorf("expiring deliveries: %w", quiet(err))
+		return nil, fmt.Errorf("expiring deliveries: %w", Quiet(err))
 	}
 	return moved, nil
 }
@@ -131,7 +131,7 @@ func (db *DB) DueDestinations(ctx context.Context, destinations []string, now ti
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for due deliveries: %w", quiet(err))
+		return nil, fmt.Errorf("looking for due deliveries: %w", Quiet(err))
 	}
 	return due, nil
 }
@@ -161,7 +161,7 @@ func (db *DB) RecheckDeliveries(ctx context.Context, destination, hold string, n
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("rechecking deliveries held by %s: %w", hold, quiet(err))
+		return 0, fmt.Errorf("rechecking deliveries held by %s: %w", hold, Quiet(err))
 	}
 	return n, nil
 }

@@ -60,6 +60,13 @@ func unavailableCode(code string) bool {
 	return code == "25006" || code == "55P03"
 }
 
+// tookTooLong tells whether a statement was ended for its length. Unavailable counts that as the server's fault, which for
+// a single row that ever takes so long it is not.
+func tookTooLong(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "57014"
+}
+
 // badRow tells whether a row itself was refused (data or integrity, classes 22 and 23), or its sheer size was (54).
 func badRow(err error) bool {
 	var pgErr *pgconn.PgError
@@ -90,13 +97,13 @@ func Loggable(err error) string {
 	return err.Error()
 }
 
-// quietError is an error that tells no more than Loggable does, and is still what it is to errors.Is and errors.As.
+// quietError is a refusal of Postgres that tells no more than Loggable does, and is still what it is to errors.Is and errors.As.
 type quietError struct{ err error }
 
-// quiet hides what an error quotes of rows, for errors whose caller logs or stores them without knowing Postgres.
-func quiet(err error) error {
-	if err == nil {
-		return nil
+// Quiet hides what an error quotes of rows (law 11), for errors that are logged or stored by who does not know Postgres.
+func Quiet(err error) error {
+	if _, ok := errors.AsType[*pgconn.PgError](err); !ok {
+		return err
 	}
 	return quietError{err}
 }

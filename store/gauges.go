@@ -65,6 +65,9 @@ select
 func (db *DB) Gauges(ctx context.Context) (Gauges, error) {
 	var g Gauges
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `set transaction isolation level repeatable read, read only`); err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, streamGaugesSQL)
 		if err != nil {
 			return err

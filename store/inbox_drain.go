@@ -29,6 +29,12 @@ type InboxDrain struct {
 	Wake func(ctx context.Context, tx pgx.Tx) error
 }
 
+// drainTurn is how long a drain goes on before it lets its job end; River would cut it off after two minutes.
+const drainTurn = time.Minute
+
+// ErrMore means that a drain's turn is over and there is more to do.
+var ErrMore = errors.New("there is more to do")
+
 const (
 	// inboxBatch is how many posts one transaction takes.
 	inboxBatch = 200
@@ -47,14 +53,17 @@ order by received_at
 limit @most
 for update skip locked`
 
-// Drain works through the posts that nobody has read yet; it returns how many it settled. A batch that fails is taken
-// apart, so that one bad post never holds up the others (law 13).
+// Drain works through the posts that nobody has read yet, until none is left or its turn is over: then it returns ErrMore.
+// It returns how many it settled. A batch that fails is taken apart, so that one bad post never holds up the others (law 13).
 func (d *InboxDrain) Drain(ctx context.Context) (int, error) {
 	total := 0
 	skip := []uuid.UUID{}
-	for {
+	for over := d.DB.Now().Add(drainTurn); ; {
+		if !d.DB.Now().Before(over) {
+			return total, ErrMore
+		}
 		n, err := d.batch(ctx, inboxBatch, skip)
-		if err != nil && ctx.Err() == nil && !Unavailable(err) && !errors.Is(err, errWake) {
+		if err != nil && ctx.Err() == nil && (!Unavailable(err) || tookTooLong(err)) && !errors.Is(err, errWake) {
 			// Something in the batch is refused: one by one, to find it.
 			var bad uuid.UUID
 			n, bad, err = d.oneByOne(ctx, skip)
@@ -89,7 +98,7 @@ func (d *InboxDrain) oneByOne(ctx context.Context, skip []uuid.UUID) (settled in
 			return settled, uuid.Nil, nil
 		case err == nil:
 			settled++
-		case id == uuid.Nil || ctx.Err() != nil || Unavailable(err) || errors.Is(err, errWake):
+		case id == uuid.Nil || ctx.Err() != nil || Unavailable(err) && !tookTooLong(err) || errors.Is(err, errWake):
 			return settled, uuid.Nil, err
 		default:
 			return settled + 1, id, d.fail(ctx, id, err)
@@ -199,7 +208,7 @@ const inboxStream = "inbox"
 func quarantineOf(p *Post, err error) QuarantineItem {
 	return QuarantineItem{
 		Org: p.Org, Account: DefaultAccount, Source: pipeline.Source(p.Source), Stream: inboxStream, ObjectID: p.ID.String(),
-		Reason: ReasonPost, Error: err.Error(), Body: p.Body,
+		Reason: ReasonPost, Error: Loggable(err), Body: p.Body,
 	}
 }
 
@@ -277,7 +286,7 @@ func (d *InboxDrain) fail(ctx context.Context, id uuid.UUID, problem error) erro
 	return d.DB.InTx(ctx, func(tx pgx.Tx) error {
 		p := Post{ID: id}
 		err := tx.QueryRow(ctx, inboxFailSQL, pgx.StrictNamedArgs{
-			"id": id, "now": d.DB.Now(), "tries": inboxTries, "error": cleanText(problem.Error(), maxPostError),
+			"id": id, "now": d.DB.Now(), "tries": inboxTries, "error": cleanText(Loggable(problem), maxPostError),
 		}).Scan(&p.Org, &p.Source, &p.Body, &p.State)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && p.State == PostNew {
 			return nil

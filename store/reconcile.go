@@ -41,11 +41,16 @@ from ops.reconcile_queue
 where not org_id = any(@busy)
 limit 1`
 
-// Drain folds until nothing is left to fold that another daemon is not at work on. It returns how many records it folded.
+// Drain folds until nothing is left to fold that another daemon is not at work on, or its turn is over: then it returns
+// ErrMore. It returns how many records it folded.
 func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 	total := 0
 	busy := []uuid.UUID{}
-	for {
+	most := reconcileBatch
+	for over := r.DB.Now().Add(drainTurn); ; {
+		if !r.DB.Now().Before(over) {
+			return total, ErrMore
+		}
 		var org uuid.UUID
 		err := r.DB.Pool.QueryRow(ctx, reconcileOrgSQL, pgx.StrictNamedArgs{"busy": busy}).Scan(&org)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -54,7 +59,7 @@ func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 		if err != nil {
 			return total, fmt.Errorf("looking for records to fold: %w", err)
 		}
-		n, err := r.batch(ctx, org)
+		n, err := r.batch(ctx, org, &most)
 		if err != nil {
 			return total, fmt.Errorf("folding records of organisation %s: %w", org, err)
 		}
@@ -71,7 +76,7 @@ const reconcileLockSQL = `select pg_try_advisory_xact_lock(hashtextextended('tru
 
 const reconcileClaimSQL = `
 with claimed as (
-  select queue_id
+  select org_id, queue_id
   from ops.reconcile_queue
   where org_id = @org
   order by queue_id
@@ -80,20 +85,26 @@ with claimed as (
 )
 delete from ops.reconcile_queue q
 using claimed c
-where q.queue_id = c.queue_id
+where q.org_id = c.org_id
+  and q.queue_id = c.queue_id
 returning q.record_id`
 
 // batch folds one batch; it returns 0 when another daemon is folding this organisation. A batch that fails is tried again
-// with fewer records, down to one: that one is set aside, and never stops the others (law 13).
-func (r *Reconciler) batch(ctx context.Context, org uuid.UUID) (int, error) {
-	for most := reconcileBatch; ; most = max(1, most/8) {
-		seeds, err := r.attempt(ctx, org, most)
+// with fewer records, down to one: that one is set aside, and never stops the others (law 13). One that takes Postgres too
+// long goes to the end of the queue instead, for the fault may be a slow disk's.
+// most is how many to begin with, and is left at how many should be taken next.
+func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, error) {
+	for ; ; *most = max(1, *most/8) {
+		seeds, err := r.attempt(ctx, org, *most)
 		switch {
 		case err == nil:
+			*most = min(reconcileBatch, *most*4)
 			return len(seeds), nil
-		case ctx.Err() != nil, Unavailable(err), errors.Is(err, errWake):
+		case ctx.Err() != nil, Unavailable(err) && !tookTooLong(err), errors.Is(err, errWake):
 			return 0, err
-		case most == 1 && len(seeds) == 1:
+		case *most == 1 && len(seeds) == 1 && tookTooLong(err):
+			return 0, errors.Join(fmt.Errorf("folding record %d took too long: %w", seeds[0], err), r.putLast(ctx, org, seeds[0]))
+		case *most == 1 && len(seeds) == 1:
 			return 1, r.setAside(ctx, org, seeds[0], err)
 		case len(seeds) == 0:
 			return 0, err
@@ -131,6 +142,22 @@ func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seed
 }
 
 const queueDropSQL = `delete from ops.reconcile_queue where org_id = @org and record_id = @id`
+
+const queueLastSQL = `
+with taken as (
+  delete from ops.reconcile_queue
+  where org_id = @org and record_id = @id
+)
+insert into ops.reconcile_queue (org_id, record_id)
+values (@org, @id)`
+
+// putLast lets the others go before a record.
+func (r *Reconciler) putLast(ctx context.Context, org uuid.UUID, id int64) error {
+	if _, err := r.DB.Pool.Exec(ctx, queueLastSQL, pgx.StrictNamedArgs{"org": org, "id": id}); err != nil {
+		return fmt.Errorf("putting record %d last: %w", id, err)
+	}
+	return nil
+}
 
 const recordBodySQL = `
 select account_id, source, stream, object_id, payload::text

@@ -52,9 +52,17 @@ where r.record_id = any(@seeds) and s.org_id = r.org_id and s.source = r.source 
   and s.object_id = r.object_id and s.kind = k.kind and s.account_id = k.account_id and s.value = k.value and s.folded_at is null`
 
 const dncCancelSQL = `
-update ops.deliveries
-set state = 'cancelled', reason = 'do_not_call', settled_at = @now, hold = null
-where org_id = @org and state = 'ready' and class = 'rings' and phone = any(@phones)`
+with locked as (
+  select d.id
+  from ops.deliveries d
+  where d.org_id = @org and d.state = 'ready' and d.class = 'rings' and d.phone = any(@phones)
+  order by d.id
+  for update
+)
+update ops.deliveries d
+set state = 'cancelled', reason = 'do_not_call', settled_at = @now, hold = null, lease_owner = null, lease_until = null
+from locked
+where d.id = locked.id`
 
 // writeDNC brings do-not-call in step, under the locks that a push takes before it sends (law 6), and orders one
 // obligation per destination for each new opt-out. It returns the destinations that got any.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +36,10 @@ func (db *DB) LandEach(ctx context.Context, tx pgx.Tx, t Target, recs []LandReco
 	case len(recs) == 1:
 		return Landed{}, []Rejected{{Index: 0, Err: failed}}, nil
 	}
+	// In halves of a fixed order, as Land takes its locks: two walks over the same objects must not wait for each other.
+	if !slices.IsSortedFunc(recs, byObject) {
+		return db.landSorted(ctx, tx, t, recs, o)
+	}
 	half := len(recs) / 2
 	landed, bad, err := db.LandEach(ctx, tx, t, recs[:half], o)
 	if err != nil {
@@ -49,6 +54,26 @@ func (db *DB) LandEach(ctx context.Context, tx pgx.Tx, t Target, recs []LandReco
 		bad = append(bad, Rejected{Index: half + r.Index, Err: r.Err})
 	}
 	return landed, bad, nil
+}
+
+func byObject(a, b LandRecord) int { return strings.Compare(a.ObjectID, b.ObjectID) }
+
+// landSorted is LandEach on the records in the order of their ids.
+func (db *DB) landSorted(ctx context.Context, tx pgx.Tx, t Target, recs []LandRecord, o LandOptions) (Landed, []Rejected, error) {
+	order := make([]int, len(recs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return byObject(recs[a], recs[b]) })
+	sorted := make([]LandRecord, len(recs))
+	for i, at := range order {
+		sorted[i] = recs[at]
+	}
+	landed, bad, err := db.LandEach(ctx, tx, t, sorted, o)
+	for i := range bad {
+		bad[i].Index = order[bad[i].Index]
+	}
+	return landed, bad, err
 }
 
 // refusedData tells whether what was written caused the error, and not the statement, the server or the way there.

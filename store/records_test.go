@@ -363,7 +363,7 @@ func TestLandEachSparesTheRest(t *testing.T) {
 				w := newLandWorld(t)
 				var recs []store.LandRecord
 				for i := range size {
-					recs = append(recs, observed(fmt.Sprintf("o%03d", i), 1, "A"))
+					recs = append(recs, observed(fmt.Sprintf("o%03d", (i+size/3)%size), 1, "A"))
 				}
 				bad := size / 2
 				spoil(&recs[bad])

@@ -164,17 +164,24 @@ with told as (
   join ops.deliveries d on d.org_id = k.org_id and d.lead_id = k.lead_id
   where t.kind <> @phone
     and d.state = 'ready'
+), locked as (
+  select d.id
+  from hit
+  join ops.deliveries d on d.id = hit.id
+  where d.state = 'ready'
+    and d.class = 'rings'
+  order by d.id
+  for update of d
 )
 update ops.deliveries d
 set state = 'cancelled',
     reason = 'do_not_call',
     settled_at = @settled_at,
+    hold = null,
     lease_owner = null,
     lease_until = null
-from hit
-where d.id = hit.id
-  and d.state = 'ready'
-  and d.class = 'rings'`
+from locked
+where d.id = locked.id`
 
 func cancelSuppressed(ctx context.Context, tx pgx.Tx, rows []suppressionRow, now time.Time) error {
 	orgs, kinds, accounts, values := splitKeys(rows)

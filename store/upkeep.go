@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -26,10 +28,20 @@ const partitionsEnsureSQL = `select ops.ensure_partitions(@now, 3)`
 // settled stays: nothing that was acknowledged is lost for its age.
 const partitionsDropSQL = `select ops.drop_partitions(@table, @before)`
 
+// Ids of posts begin with their time: what is older than the inbox tells no duplicate any more.
+const inboxFactsPruneSQL = `delete from ops.inbox_facts where inbox_id < @before`
+
+// earliestID is below every UUIDv7 that is made at a time or later.
+func earliestID(at time.Time) uuid.UUID {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], uint64(max(at.UnixMilli(), 0))<<16)
+	return id
+}
+
 const temporaryRevokeSQL = `select ops.revoke_temporary()`
 
-// Upkeep makes the partitions of the months to come and drops those past their retention. It also
-// takes from analysts the right to make temporary tables, which a database made from a dump or a template gives them again.
+// Upkeep makes the partitions of the months to come and drops those past their retention, with what told duplicates of
+// posts that are gone. It also takes from analysts the right to make temporary tables, which a database made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	now := u.DB.Now()
 	return u.DB.InTx(ctx, func(tx pgx.Tx) error {
@@ -48,6 +60,9 @@ func (u *Upkeeper) Upkeep(ctx context.Context) error {
 				return fmt.Errorf("dropping old partitions of %s: %w", table, err)
 			}
 			dropped += n
+		}
+		if _, err := tx.Exec(ctx, inboxFactsPruneSQL, pgx.StrictNamedArgs{"before": earliestID(now.Add(-u.Retention.Inbox))}); err != nil {
+			return fmt.Errorf("forgetting what posts told that are no longer kept: %w", err)
 		}
 		if made+dropped > 0 {
 			u.DB.Log.InfoContext(ctx, "partitions kept in shape", "made", made, "dropped", dropped)

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,6 +123,30 @@ func TestUpkeepDropsOldMonths(t *testing.T) {
 	w.want("two months later", "record_history", "2031_05", "2031_06", "2031_07", "2031_08", "2031_09", "2031_10")
 	if n := countRows(t, w.DB, `select count(*) from pg_inherits where inhrelid in ('ops.inbox_default'::regclass, 'ops.record_history_default'::regclass)`); n != 2 {
 		t.Errorf("%d default partitions are left, want both", n)
+	}
+}
+
+// What tells a duplicate goes with the inbox.
+func TestUpkeepForgetsWhatOldPostsTold(t *testing.T) {
+	t.Parallel()
+	w := newUpkeepWorld(t)
+	fact := func(object string, age time.Duration) {
+		id, err := uuid.NewV7()
+		if err != nil {
+			t.Fatal(err)
+		}
+		binary.BigEndian.PutUint16(id[:2], uint16(w.now.Add(-age).UnixMilli()>>32))
+		binary.BigEndian.PutUint32(id[2:6], uint32(w.now.Add(-age).UnixMilli()))
+		mustExec(t, w.DB, `insert into ops.inbox_facts values ($1, 'default', 'convoso', 'dispositions', $2, '', $3)`, foldOrg, object, id)
+	}
+	fact("old", w.Retention.Inbox+time.Second)
+	fact("kept", w.Retention.Inbox-time.Second)
+	w.run()
+	if n := countRows(t, w.DB, `select count(*) from ops.inbox_facts where object_id = 'kept'`); n != 1 {
+		t.Error("a fact of a post that is kept was forgotten")
+	}
+	if n := countRows(t, w.DB, `select count(*) from ops.inbox_facts`); n != 1 {
+		t.Errorf("%d facts are left, want 1", n)
 	}
 }
 
