@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -245,7 +247,7 @@ func TestBackfillOutlivesItsDaemon(t *testing.T) {
 	t.Parallel()
 	const activities, days = 2_000, 20
 	r := newBackfillRig(t, sandbox.Options{
-		Seed: 5, Activities: activities, Leads: 150, Posts: -1, Span: days*24*time.Hour - time.Minute, PageSize: 20, Latency: 3 * time.Millisecond,
+		Seed: 5, Activities: activities, Leads: 150, Posts: -1, Span: days*24*time.Hour - time.Minute, PageSize: 10, Latency: 60 * time.Millisecond, // so that a window is committed in parts
 	})
 	r.exec(`insert into ops.routes (route_id, org_id, destination, origin, created_at) values ($1, $2, 'dialedin', 'operator', now())`, uuid.New(), r.org)
 	now := time.Now().UTC().Truncate(time.Second)
@@ -269,13 +271,16 @@ func TestBackfillOutlivesItsDaemon(t *testing.T) {
 		t.Fatalf("ordered %+v, want %d windows", b, days)
 	}
 	first := r.daemon()
-	r.until(b.ID, "some windows to be read", func(b store.Backfill) bool { return b.Progress.Rows > activities/4 })
+	r.until(b.ID, "some windows to be read", func(b store.Backfill) bool {
+		return b.Progress.Rows > activities/4 && len(r.stopped(b.ID).cursors) > 0
+	})
 	r.kill(first)
 	killed, err := r.desk.Show(t.Context(), r.org, b.ID)
 	if err != nil || killed.State != store.BackfillRunning || killed.Progress.Left() == 0 || killed.Progress.Done == 0 {
 		t.Fatalf("the kill came when the backfill was %+v, %v: it proves nothing", killed, err)
 	}
 
+	at := r.stopped(b.ID)
 	r.daemon()
 	sweeper := r.sweeper(t)
 	if err := sweeper.Sweep(t.Context()); err != nil {
@@ -304,7 +309,10 @@ func TestBackfillOutlivesItsDaemon(t *testing.T) {
 		t.Errorf("ended as %+v", done)
 	}
 	r.checkActivities()
-	r.checkPages(b.ID)
+	if len(at.cursors) == 0 {
+		t.Fatal("no window was in the middle of its pages at the kill: it proves nothing")
+	}
+	r.checkResumed(at)
 
 	after, err := r.db.StreamState(t.Context(), r.db.Pool, key)
 	if err != nil {
@@ -347,19 +355,49 @@ func (r *backfillRig) checkActivities() {
 	}
 }
 
-// checkPages wants no page asked for again whose rows were committed: beside the committed ones there are those that were
-// under way at the kill and the pause, at most two a window.
-func (r *backfillRig) checkPages(id uuid.UUID) {
+// stopped is where the open windows of a backfill were when its daemon was killed.
+type stopped struct {
+	cursors []string
+	// asked is how many requests the vendor had seen.
+	asked int
+}
+
+func (r *backfillRig) stopped(id uuid.UUID) stopped {
 	r.t.Helper()
-	asked := 0
-	for _, req := range r.box.Requests() {
-		if req.Op == sandbox.OpListActivities {
-			asked++
-		}
+	rows, err := r.db.Pool.Query(r.t.Context(), `select cursor from ops.walks where backfill_id = $1 and cursor <> '' and finished_at is null`, id)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	pages := r.count(`select sum(pages) from ops.walks where backfill_id = $1`, id)
-	if most := pages + 2*store.BackfillAtOnce*(4+1); asked > most {
-		r.t.Errorf("%d pages were asked for, %d committed", asked, pages)
+	cursors, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return stopped{cursors, len(r.box.Requests())}
+}
+
+// checkResumed wants no page asked for again whose rows were committed: of each window the vendor saw, after the kill, none
+// of the cursors before the one that was committed.
+func (r *backfillRig) checkResumed(at stopped) {
+	r.t.Helper()
+	log := r.box.Requests()
+	for _, cursor := range at.cursors {
+		i := slices.IndexFunc(log, func(q sandbox.Request) bool { return q.Cursor == cursor })
+		if i < 0 {
+			r.t.Errorf("nobody asked for the page that came next: cursor %q", cursor)
+			continue
+		}
+		of := func(q sandbox.Request) bool { return q.Op == log[i].Op && maps.Equal(q.Filters, log[i].Filters) }
+		read := map[string]bool{}
+		for _, q := range log[:min(i, at.asked)] {
+			if of(q) {
+				read[q.Cursor] = true
+			}
+		}
+		for _, q := range log[at.asked:] {
+			if of(q) && read[q.Cursor] {
+				r.t.Errorf("a page was committed and asked for again: cursor %q, after %q", q.Cursor, cursor)
+			}
+		}
 	}
 }
 
