@@ -49,8 +49,12 @@ where d.id = any(@ids)
 order by d.id
 for update of d`
 
-const deliverySendingSQL = `
-with begun as (
+const deliveriesSendingSQL = `
+with given as (
+  select *
+  from unnest(@ids::uuid[], @phones::text[], @leads::uuid[], @requests::text[], @checks::jsonb[])
+    as g (id, phone, lead_id, request, checks)
+), begun as (
   update ops.deliveries d
   set state = 'sending',
     reason = null,
@@ -59,30 +63,34 @@ with begun as (
     attempts = d.attempts + 1,
     searches = 0,
     sending_at = greatest(@now, d.sending_at + interval '1 microsecond'),
-    phone = coalesce(nullif(@phone, ''), d.phone),
-    lead_id = @lead_id,
+    phone = coalesce(nullif(g.phone, ''), d.phone),
+    lead_id = g.lead_id,
     lease_until = @lease_until
-  where d.id = @id
-  returning d.id, d.sending_at
+  from given g
+  where d.id = g.id
+  returning d.id, d.sending_at, g.request, g.checks
 )
 insert into ops.delivery_attempts (delivery_id, attempt, kind, daemon_id, request, checks, started_at)
 select b.id,
   (select coalesce(max(a.attempt), 0) + 1 from ops.delivery_attempts a where a.delivery_id = b.id),
-  'send', @owner, @request, @checks, b.sending_at
+  'send', @owner, b.request, b.checks, b.sending_at
 from begun b
-returning attempt, started_at`
+returning delivery_id, attempt, started_at`
 
-const deliveryHeldSQL = `
+const deliveriesHeldSQL = `
 update ops.deliveries d
-set state = @state,
-  reason = nullif(@reason, ''),
-  hold = nullif(@hold, ''),
-  error = nullif(@error, ''),
-  not_before = @not_before,
-  settled_at = @settled_at,
+set state = g.state,
+  reason = nullif(g.reason, ''),
+  hold = nullif(g.hold, ''),
+  error = nullif(g.error, ''),
+  not_before = g.not_before,
+  settled_at = g.settled_at,
   lease_owner = null,
   lease_until = null
-where d.id = @id`
+from unnest(@ids::uuid[], @states::text[], @reasons::text[], @holds::text[], @errors::text[], @not_before::timestamptz[],
+  @settled::timestamptz[])
+  as g (id, state, reason, hold, error, not_before, settled_at)
+where d.id = g.id`
 
 // BeginDeliveries decides about claimed deliveries and commits sending for those that pass, all in one short transaction. It
 // holds the advisory locks that the commit of a suppression takes too, and reads after it has them: no sending is ever
@@ -176,70 +184,98 @@ func decideDeliveries(
 	}
 	now := micros(b.Now())
 	begun := make([]pipeline.BegunDelivery, 0, len(candidates))
-	batch := &pgx.Batch{}
 	for i := range candidates {
 		c := &candidates[i]
-		decision := decide(c, now)
-		one := pipeline.BegunDelivery{Decision: decision, Delivery: c.Delivery, Lead: c.Lead}
-		begun = append(begun, one)
-		if one.Decision.Send {
-			queueSending(batch, b, &one, now)
-		} else {
-			queueHeld(batch, &one, now)
-		}
+		begun = append(begun, pipeline.BegunDelivery{Decision: decide(c, now), Delivery: c.Delivery, Lead: c.Lead})
 	}
-	return begun, applyBegun(ctx, tx, batch, begun)
+	if err := writeSending(ctx, tx, b, begun, now); err != nil {
+		return nil, fmt.Errorf("noting the requests: %w", err)
+	}
+	if err := writeHeld(ctx, tx, begun, now); err != nil {
+		return nil, fmt.Errorf("noting what waits: %w", err)
+	}
+	return begun, nil
 }
 
-func queueSending(batch *pgx.Batch, b pipeline.DeliveryBegin, one *pipeline.BegunDelivery, now time.Time) {
-	checks := string(one.Decision.Checks)
-	if checks == "" {
-		checks = "{}"
-	}
-	batch.Queue(deliverySendingSQL, pgx.StrictNamedArgs{
-		"id": one.Delivery.ID, "owner": b.Owner, "now": now, "lease_until": micros(now.Add(b.Lease)), "phone": one.Decision.Phone,
-		"lead_id": uuidOrNull(one.Delivery.LeadID), "request": deliveryText(one.Decision.Request), "checks": checks,
-	})
-}
-
-func queueHeld(batch *pgx.Batch, one *pipeline.BegunDelivery, now time.Time) {
-	change := one.Decision.Change
-	var settledAt *time.Time
-	if change.State.Final() {
-		settledAt = &now
-	}
-	batch.Queue(deliveryHeldSQL, pgx.StrictNamedArgs{
-		"id": one.Delivery.ID, "state": string(change.State), "reason": change.Reason, "hold": change.Hold,
-		"error": deliveryText(change.Error), "not_before": micros(change.NotBefore), "settled_at": settledAt,
-	})
-}
-
-// applyBegun runs the batch and takes over what it says of each request that now begins.
-func applyBegun(ctx context.Context, tx pgx.Tx, batch *pgx.Batch, begun []pipeline.BegunDelivery) error {
-	results := tx.SendBatch(ctx, batch)
+// writeSending marks the deliveries that are sent now, and takes over what their rows say of the request.
+func writeSending(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin, begun []pipeline.BegunDelivery, now time.Time) error {
+	var ids []uuid.UUID
+	var leads []*uuid.UUID
+	var phones, requests, checks []string
+	sent := map[uuid.UUID]*pipeline.BegunDelivery{}
 	for i := range begun {
 		one := &begun[i]
 		if !one.Decision.Send {
-			if _, err := results.Exec(); err != nil {
-				_ = results.Close()
-				return fmt.Errorf("holding delivery %s: %w", one.Delivery.ID, err)
-			}
 			continue
 		}
-		if err := results.QueryRow().Scan(&one.Attempt, &one.Delivery.SendingAt); err != nil {
-			_ = results.Close()
-			return fmt.Errorf("beginning delivery %s: %w", one.Delivery.ID, err)
-		}
+		ids, leads = append(ids, one.Delivery.ID), append(leads, uuidOrNull(one.Delivery.LeadID))
+		phones, requests = append(phones, one.Decision.Phone), append(requests, deliveryText(one.Decision.Request))
+		checks = append(checks, orElse(string(one.Decision.Checks), "{}"))
+		sent[one.Delivery.ID] = one
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, deliveriesSendingSQL, pgx.StrictNamedArgs{
+		"ids": ids, "phones": phones, "leads": leads, "requests": requests, "checks": checks, "owner": b.Owner, "now": now,
+		"lease_until": micros(now.Add(b.Lease)),
+	})
+	if err != nil {
+		return err
+	}
+	var id uuid.UUID
+	var attempt int
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &attempt, &at}, func() error {
+		one := sent[id]
+		delete(sent, id)
 		d := &one.Delivery
+		one.Attempt, d.SendingAt = attempt, at.UTC()
 		d.State, d.Reason, d.Hold, d.Error, d.Searches = pipeline.DeliverySending, "", "", "", 0
 		d.Attempts++
-		d.SendingAt = d.SendingAt.UTC()
 		if one.Decision.Phone != "" {
 			d.Phone = one.Decision.Phone
 		}
 		if d.FirstSentAt.IsZero() {
 			d.FirstSentAt = d.SendingAt
 		}
+		return nil
+	})
+	if err == nil && len(sent) > 0 {
+		return fmt.Errorf("%d rows are gone", len(sent))
 	}
-	return results.Close()
+	return err
+}
+
+// writeHeld moves the deliveries that are not sent now.
+func writeHeld(ctx context.Context, tx pgx.Tx, begun []pipeline.BegunDelivery, now time.Time) error {
+	var ids []uuid.UUID
+	var states, reasons, holds, problems []string
+	var notBefore []time.Time
+	var settled []*time.Time
+	for i := range begun {
+		if begun[i].Decision.Send {
+			continue
+		}
+		change := &begun[i].Decision.Change
+		ids, states = append(ids, begun[i].Delivery.ID), append(states, string(change.State))
+		reasons, holds = append(reasons, change.Reason), append(holds, change.Hold)
+		problems, notBefore = append(problems, deliveryText(change.Error)), append(notBefore, micros(change.NotBefore))
+		settled = append(settled, settledAt(change.State, now))
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, deliveriesHeldSQL, pgx.StrictNamedArgs{
+		"ids": ids, "states": states, "reasons": reasons, "holds": holds, "errors": problems, "not_before": notBefore, "settled": settled,
+	})
+	return err
+}
+
+// settledAt is the time for the rows of final states, null for others.
+func settledAt(state pipeline.DeliveryState, now time.Time) *time.Time {
+	if !state.Final() {
+		return nil
+	}
+	return &now
 }

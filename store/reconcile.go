@@ -35,6 +35,10 @@ type Reconciler struct {
 // its calls, so that large batches save most of the work of a first sync; in the daily run a batch is what has just come.
 const reconcileBatch = 2000
 
+// reconcileHold is how long a batch may keep its organisation to itself before the next one is made smaller: a write whose
+// answer shows its result waits for it.
+const reconcileHold = time.Second
+
 const reconcileOrgSQL = `
 select org_id
 from ops.reconcile_queue
@@ -95,8 +99,12 @@ returning q.record_id`
 // most is how many to begin with, and is left at how many should be taken next.
 func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, error) {
 	for ; ; *most = max(1, *most/8) {
+		started := r.DB.Now()
 		seeds, err := r.attempt(ctx, org, *most)
 		switch {
+		case err == nil && r.DB.Now().Sub(started) > reconcileHold:
+			*most = max(1, *most/2)
+			return len(seeds), nil
 		case err == nil:
 			*most = min(reconcileBatch, *most*4)
 			return len(seeds), nil
