@@ -270,6 +270,7 @@ begin
   if parent not in ('inbox', 'record_history') then
     raise exception 'ops.% has no partitions to drop', parent;
   end if;
+  perform pg_advisory_xact_lock(hashtextextended('trunkline.partitions', 0));
   for child in
     select c.relname
     from pg_inherits i

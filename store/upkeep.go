@@ -43,30 +43,52 @@ const temporaryRevokeSQL = `select ops.revoke_temporary()`
 // Upkeep makes the partitions of the months to come and drops those past their retention, with what told duplicates of
 // posts that are gone. It also takes from analysts the right to make temporary tables, which a database made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
-	now := u.DB.Now()
-	return u.DB.InTx(ctx, func(tx pgx.Tx) error {
-		var made int
-		if err := tx.QueryRow(ctx, partitionsEnsureSQL, pgx.StrictNamedArgs{"now": now}).Scan(&made); err != nil {
+	made, err := u.makePartitions(ctx)
+	if err != nil {
+		return err
+	}
+	// In a transaction of its own: one that held a new partition and waited for an old one could lock up with a reader of both.
+	dropped, err := u.drop(ctx)
+	if err != nil {
+		return err
+	}
+	if made+dropped > 0 {
+		u.DB.Log.InfoContext(ctx, "partitions kept in shape", "made", made, "dropped", dropped)
+	}
+	return nil
+}
+
+func (u *Upkeeper) makePartitions(ctx context.Context) (made int, err error) {
+	err = u.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, partitionsEnsureSQL, pgx.StrictNamedArgs{"now": u.DB.Now()}).Scan(&made); err != nil {
 			return fmt.Errorf("making partitions: %w", err)
 		}
 		// Under the lock that the partitions took: two at a time would fail.
 		if _, err := tx.Exec(ctx, temporaryRevokeSQL); err != nil {
 			return fmt.Errorf("revoking temporary tables: %w", err)
 		}
-		dropped := 0
-		for table, keep := range map[string]time.Duration{"record_history": u.Retention.History, "inbox": u.Retention.Inbox} {
+		return nil
+	})
+	return made, err
+}
+
+func (u *Upkeeper) drop(ctx context.Context) (dropped int, err error) {
+	now := u.DB.Now()
+	err = u.DB.InTx(ctx, func(tx pgx.Tx) error {
+		for _, old := range []struct {
+			table string
+			keep  time.Duration
+		}{{"inbox", u.Retention.Inbox}, {"record_history", u.Retention.History}} {
 			var n int
-			if err := tx.QueryRow(ctx, partitionsDropSQL, pgx.StrictNamedArgs{"table": table, "before": now.Add(-keep)}).Scan(&n); err != nil {
-				return fmt.Errorf("dropping old partitions of %s: %w", table, err)
+			if err := tx.QueryRow(ctx, partitionsDropSQL, pgx.StrictNamedArgs{"table": old.table, "before": now.Add(-old.keep)}).Scan(&n); err != nil {
+				return fmt.Errorf("dropping old partitions of %s: %w", old.table, err)
 			}
 			dropped += n
 		}
 		if _, err := tx.Exec(ctx, inboxFactsPruneSQL, pgx.StrictNamedArgs{"before": earliestID(now.Add(-u.Retention.Inbox))}); err != nil {
 			return fmt.Errorf("forgetting what posts told that are no longer kept: %w", err)
 		}
-		if made+dropped > 0 {
-			u.DB.Log.InfoContext(ctx, "partitions kept in shape", "made", made, "dropped", dropped)
-		}
 		return nil
 	})
+	return dropped, err
 }
