@@ -80,21 +80,57 @@ func badRow(err error) bool {
 	return false
 }
 
-// Loggable returns an error's text fit for a log: what Postgres says may quote the values of the row it refused, so of
-// such an error only the code is left.
+// Loggable returns an error's text fit for a log. What Postgres says of data may quote the values of the row it refused: of
+// such a refusal only the code and the constraint are left.
 func Loggable(err error) string {
 	if err == nil {
 		return ""
 	}
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
-		where := ""
-		if pgErr.ConstraintName != "" {
-			where = ", constraint " + pgErr.ConstraintName
+	text := err.Error()
+	for _, refusal := range refusals(err, nil) {
+		if !quotesNothing(refusal.Code) {
+			text = strings.ReplaceAll(text, refusal.Error(), curt(refusal))
 		}
-		return fmt.Sprintf("postgres refused (SQLSTATE %s%s)", pgErr.Code, where)
 	}
-	return err.Error()
+	return text
+}
+
+// refusals lists what Postgres said in an error and in all that it wraps.
+func refusals(err error, found []*pgconn.PgError) []*pgconn.PgError {
+	if pgErr, ok := err.(*pgconn.PgError); ok { //nolint:errorlint // this one, not one that it wraps
+		return append(found, pgErr)
+	}
+	switch e := err.(type) { //nolint:errorlint // the tree is walked by hand
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			found = refusals(inner, found)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			found = refusals(inner, found)
+		}
+	}
+	return found
+}
+
+// quotesNothing tells whether Postgres' words for a SQLSTATE are about the server, the connection or the schema alone.
+func quotesNothing(code string) bool {
+	if len(code) != 5 {
+		return false
+	}
+	switch code[:2] {
+	case "08", "25", "28", "3D", "40", "42", "53", "55", "57", "58":
+		return true
+	}
+	return false
+}
+
+func curt(refusal *pgconn.PgError) string {
+	where := ""
+	if refusal.ConstraintName != "" {
+		where = ", constraint " + refusal.ConstraintName
+	}
+	return fmt.Sprintf("postgres refused (SQLSTATE %s%s)", refusal.Code, where)
 }
 
 // quietError is a refusal of Postgres that tells no more than Loggable does, and is still what it is to errors.Is and errors.As.

@@ -53,6 +53,11 @@ func TestLoggableQuotesNoValues(t *testing.T) {
 	if strings.Contains(got, "5035550142") || !strings.Contains(got, "23505") || !strings.Contains(got, "leads_pkey") {
 		t.Errorf("Loggable = %q", got)
 	}
+	server := &pgconn.PgError{Severity: "ERROR", Code: "42501", Message: "permission denied for table leads"}
+	got = store.Loggable(fmt.Errorf("looking: %w", errors.Join(server, err, store.Quiet(err))))
+	if strings.Contains(got, "5035550142") || !strings.HasPrefix(got, "looking: ") || !strings.Contains(got, "permission denied for table leads") {
+		t.Errorf("Loggable of several = %q", got)
+	}
 	if store.Loggable(nil) != "" || store.Loggable(io.EOF) != "EOF" {
 		t.Error("other errors are not told as they are")
 	}

@@ -34,8 +34,9 @@ const (
 	toolConns   = 4
 )
 
-// openDatabase connects to DATABASE_URL, or starts the private Postgres (or attaches to it where it runs already).
-func openDatabase(ctx context.Context, g *generalConfig, log *slog.Logger, conns int32) (*database, error) {
+// openDatabase connects to DATABASE_URL, or starts the private Postgres (or attaches to it where it runs already), which has
+// to be there already where existing says so.
+func openDatabase(ctx context.Context, g *generalConfig, log *slog.Logger, conns int32, existing bool) (*database, error) {
 	d := &database{}
 	dsn, direct := g.DatabaseURL.Reveal(), g.DatabaseDirectURL.Reveal()
 	if dsn == "" {
@@ -43,7 +44,7 @@ func openDatabase(ctx context.Context, g *generalConfig, log *slog.Logger, conns
 		if err != nil {
 			return nil, withCode(exitDatabase, fmt.Errorf("finding the data directory: %w", err))
 		}
-		d.private, err = embedded.Start(ctx, embedded.Config{Dir: dir, BinDir: g.PGBin, Log: log})
+		d.private, err = embedded.Start(ctx, embedded.Config{Dir: dir, BinDir: g.PGBin, Existing: existing, Log: log})
 		if err != nil {
 			return nil, withCode(exitDatabase, err)
 		}
@@ -97,7 +98,7 @@ func (d *database) Close(ctx context.Context) error {
 // toolDatabase opens the database for a command other than serve, which refuses a schema that is not this version's.
 func (p *program) toolDatabase(ctx context.Context, c *config) (*database, error) {
 	log := newLogger(p.stderr, &generalConfig{LogLevel: logLevel{slog.LevelWarn}, LogFormat: c.General.LogFormat}, p.terminal, c.secrets())
-	d, err := openDatabase(ctx, &c.General, log, toolConns)
+	d, err := openDatabase(ctx, &c.General, log, toolConns, true)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trunkline/trunkline/migrations"
+	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/store/embedded"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
@@ -93,8 +95,11 @@ func (p *program) exitCode(err error) int {
 	if err == nil {
 		return exitDone
 	}
+	if written, ok := errors.AsType[*fs.PathError](err); ok && written.Path == os.Stdout.Name() && errors.Is(written.Err, syscall.EPIPE) {
+		return exitDone // whoever read our output has seen enough
+	}
 	code := codeOf(err)
-	fmt.Fprintf(p.stderr, "trunkline: %v\n", err)
+	fmt.Fprintf(p.stderr, "trunkline: %s\n", store.Loggable(err))
 	return code
 }
 

@@ -93,7 +93,7 @@ func (p *program) onAnySchema(ctx context.Context, work func(d *database) error)
 		return err
 	}
 	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
-	d, err := openDatabase(ctx, &c.General, log, toolConns)
+	d, err := openDatabase(ctx, &c.General, log, toolConns, false)
 	if err != nil {
 		return interrupted(ctx, err)
 	}

@@ -78,7 +78,7 @@ func startDaemon(ctx context.Context, c *config, log *slog.Logger, demo bool) (_
 		}
 		err = interrupted(ctx, err)
 	}()
-	db, err := openDatabase(ctx, &c.General, log, poolConns)
+	db, err := openDatabase(ctx, &c.General, log, poolConns, false)
 	if err != nil {
 		return nil, err
 	}

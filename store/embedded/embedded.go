@@ -52,6 +52,9 @@ var ErrNoBinaries = errors.New("no Postgres server programs found: install them 
 // Neither was touched.
 var ErrVersionMismatch = errors.New("postgres version mismatch")
 
+// ErrNoCluster means that there is no cluster in the data directory, and that none was to be made.
+var ErrNoCluster = errors.New("there is no database here yet: start trunkline serve first, or name a server in DATABASE_URL")
+
 // Config says where the private Postgres lives and how it is run. Only Dir is required.
 type Config struct {
 	// Dir is the data root, such as .trunkline. The cluster is Dir/postgres, its log Dir/postgres.log.
@@ -62,6 +65,8 @@ type Config struct {
 	// StateDir replaces /var/lib/trunkline, used as root only: for a cluster whose Dir the server's user cannot reach, and
 	// for downloaded programs.
 	StateDir string
+	// Existing refuses to make a cluster where there is none.
+	Existing bool
 	// Settings are server settings on top of ours, for tests (fsync=off). They win over postgresql.conf.
 	Settings map[string]string
 	// StartTimeout limits the wait for a server to answer, recovery included. Zero means two minutes.
@@ -116,6 +121,9 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	if err := s.settle(ctx, dir); err != nil {
 		return err
+	}
+	if s.cfg.Existing && !exists(filepath.Join(s.cluster(), "PG_VERSION")) {
+		return fmt.Errorf("%s: %w", s.cluster(), ErrNoCluster)
 	}
 	// The versions are compared before the first file is written, the lock files included.
 	if s.bins, err = findBinaries(ctx, s); err != nil {

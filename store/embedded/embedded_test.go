@@ -382,6 +382,21 @@ func TestForeignDirectoryIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestExistingMakesNoCluster(t *testing.T) {
+	t.Parallel()
+	dir := reachable(t)
+	makeDir(t, dir)
+	before := listing(t, dir)
+	cfg := config(dir)
+	cfg.Existing = true
+	if _, err := Start(t.Context(), cfg); !errors.Is(err, ErrNoCluster) {
+		t.Errorf("without a cluster Start says %v", err)
+	}
+	if listing(t, dir) != before {
+		t.Error("the directory was touched")
+	}
+}
+
 func TestUnfinishedInitdbIsNoCluster(t *testing.T) {
 	t.Parallel()
 	dir := reachable(t)
