@@ -117,9 +117,7 @@ func (g *Gate) try(ctx context.Context, lane vendorapi.Lane) (wait time.Duration
 	if g.cfg.Rate <= 0 {
 		b, err = g.look(ctx, lane)
 	} else {
-		// A fifth of a second's worth, so that a slow vendor's requests are taken one by one and a fast one's cost few
-		// statements.
-		b, err = g.budgets.TakeBudget(ctx, g.cfg.Key, string(lane), g.cfg.Rate, max(1, int(g.cfg.Rate/5)))
+		b, err = g.budgets.TakeBudget(ctx, g.cfg.Key, string(lane), g.cfg.Rate, g.ahead(lane))
 	}
 	if err != nil {
 		return 0, err
@@ -138,6 +136,15 @@ func (g *Gate) try(ctx context.Context, lane vendorapi.Lane) (wait time.Duration
 	}
 	// With tokens there and none granted, a better lane goes first.
 	return max(b.Wait, lookAgain/5), nil
+}
+
+// ahead is how many requests are taken at once. Live ones are taken a fifth of a second's worth, so that those of a fast
+// vendor cost few statements. The other lanes take one by one: what they had ahead would be sent while a live request waits.
+func (g *Gate) ahead(lane vendorapi.Lane) int {
+	if lane != vendorapi.Live {
+		return 1
+	}
+	return max(1, int(g.cfg.Rate/5))
 }
 
 // look is try without a rate: the row is only read, and written when a probe is to be handed out.
