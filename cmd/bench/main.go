@@ -100,6 +100,7 @@ func benches() []bench {
 		{"walk100", walkBench(100)},
 		{"walk1000", walkBench(1000)},
 		{"windows", windowsBench},
+		{"beside", besideBench},
 		{"rss", rssBench},
 		{"intake", intakeBench},
 		{"reconcile", reconcileBench},

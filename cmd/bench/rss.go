@@ -37,7 +37,7 @@ func walkAsChild(ctx context.Context, o childOptions, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w, err := newWalker(ctx, db, queue, o.vendor, log)
+	w, err := newWalker(ctx, db, queue, o.vendor, 0, log)
 	if err != nil {
 		return err
 	}

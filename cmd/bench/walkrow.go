@@ -28,14 +28,15 @@ type walker struct {
 	key    store.StreamKey
 }
 
-func newWalker(ctx context.Context, db *store.DB, queue *jobs.Queue, vendorAddr string, log *slog.Logger) (*walker, error) {
+// newWalker makes a walker whose account has a budget of rate requests a second, 0 for no limit.
+func newWalker(ctx context.Context, db *store.DB, queue *jobs.Queue, vendorAddr string, rate float64, log *slog.Logger) (*walker, error) {
 	org, err := db.EnsureDefault(ctx)
 	if err != nil {
 		return nil, err
 	}
 	g, err := gate.New(ctx, db, gate.Config{
 		Key:  store.BudgetKey{Org: org.ID, Account: store.DefaultAccount, Source: pipeline.SourceIPSCAPE},
-		Rate: 0, CredentialHash: []byte("bench"), Now: time.Now, Log: log,
+		Rate: rate, CredentialHash: []byte("bench"), Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func walkBench(page int) func(context.Context, *lab) ([]row, error) {
 		defer func() { err = errors.Join(err, stop()) }()
 		window := []store.TimeRange{wholeWindow(d.activities)}
 		walkSide := l.on(emptyTemplate, func(ctx context.Context, b *base) ([]float64, error) {
-			w, err := newWalker(ctx, b.DB, b.queue, addr, l.log)
+			w, err := newWalker(ctx, b.DB, b.queue, addr, 0, l.log)
 			if err != nil {
 				return nil, err
 			}

@@ -27,7 +27,7 @@ func windowsBench(ctx context.Context, l *lab) (_ []row, err error) {
 	defer func() { err = errors.Join(err, stop()) }()
 	load := func(windows int) side {
 		return l.on(emptyTemplate, func(ctx context.Context, b *base) ([]float64, error) {
-			w, err := newWalker(ctx, b.DB, b.queue, addr, l.log)
+			w, err := newWalker(ctx, b.DB, b.queue, addr, 0, l.log)
 			if err != nil {
 				return nil, err
 			}
