@@ -103,15 +103,14 @@ func TestBackfillYieldsToLive(t *testing.T) {
 	}
 	pages, between, most := 0, 0, 0
 	for _, q := range during {
-		switch {
-		case q.Filters["createdTimestampFrom"] == live:
-			if pages++; pages > 1 {
-				most = max(most, between)
-			}
-			between = 0
-		default:
+		if q.Filters["createdTimestampFrom"] != live {
 			between++
+			continue
 		}
+		if pages++; pages > 1 {
+			most = max(most, between)
+		}
+		between = 0
 	}
 	if pages < 40 || most > 1 {
 		t.Errorf("between two of %d live requests there were up to %d of the backfill", pages, most)

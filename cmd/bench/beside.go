@@ -56,14 +56,10 @@ func besideBench(ctx context.Context, l *lab) (_ []row, err error) {
 				ended <- err
 			}()
 			delay, err := w.tick(ctx, newest, ticks)
-			select {
-			case early := <-ended:
-				err = errors.Join(err, early, errors.New("the backfill ended before the live ticks did"))
-			default:
-				cancel()
-				<-ended // it was stopped on purpose
-			}
 			cancel()
+			if stopped := <-ended; stopped == nil {
+				err = errors.Join(err, errors.New("the backfill ended before the live ticks did"))
+			}
 			return []float64{delay}, err
 		})
 	}
