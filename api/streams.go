@@ -21,6 +21,8 @@ type streamAttributes struct {
 	LastSuccessAt  *string         `json:"lastSuccessAt"`
 	LastError      *string         `json:"lastError"`
 	LastErrorAt    *string         `json:"lastErrorAt"`
+	Warning        *string         `json:"warning"`
+	SweptAt        *string         `json:"sweptAt"`
 	LastWalk       *walkAttributes `json:"lastWalk"`
 }
 
@@ -37,6 +39,7 @@ func streamResource(st *store.StreamStatus) resource {
 		Source: string(st.Key.Source), Stream: st.Key.Stream, Account: st.Key.Account, Capability: st.Capability,
 		CoveredThrough: formatSet(st.CoveredThrough), Holes: st.Holes, OpenWalks: st.OpenWalks,
 		LastSuccessAt: formatSet(st.LastSuccessAt), LastError: textPtr(st.LastError), LastErrorAt: formatSet(st.LastErrorAt),
+		Warning: textPtr(st.Warning), SweptAt: formatSet(st.SweptAt),
 	}
 	if len(st.Covered) > 0 {
 		attributes.CoveredFrom = formatSet(st.Covered[0].From)

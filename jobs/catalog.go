@@ -60,42 +60,30 @@ func (s StreamInfo) Filter(name string) (Filter, bool) {
 	return Filter{}, false
 }
 
-// Catalog lists the streams of a source that can be read on an operator's order, false for a source that has none. The
-// filters of ipSCAPE are those of contracts/ipscape.md section 5.3.
+func numbers(names ...string) []Filter {
+	filters := make([]Filter, len(names))
+	for i, name := range names {
+		filters[i] = Filter{name, FilterNumber}
+	}
+	return filters
+}
+
+// Catalog lists the streams of a source that can be read on an operator's order, false for a source that has none.
 func Catalog(source pipeline.Source) ([]StreamInfo, bool) {
 	if source != pipeline.SourceIPSCAPE {
 		return nil, false
 	}
-	numbers := func(names ...string) []Filter {
-		filters := make([]Filter, len(names))
-		for i, name := range names {
-			filters[i] = Filter{name, FilterNumber}
-		}
-		return filters
+	var catalog []StreamInfo
+	for _, l := range ipscapeLists() {
+		catalog = append(catalog, l.StreamInfo)
 	}
-	return []StreamInfo{
-		{"activities", walk.Created, append(numbers("campaignId", "leadId"), Filter{"activityType", FilterText})},
-		{"leads", walk.Created, append(numbers("campaignId", "listId", "statusCode"), Filter{"customerKey", FilterText}, Filter{"phone1", FilterPhone})},
-		{"lead_lists", walk.Snapshot, numbers("campaignId")},
-		{"campaigns", walk.Snapshot, append(numbers("campaignId"), Filter{"campaignType", FilterText})},
-		{"users", walk.Snapshot, []Filter{{"userType", FilterText}, {"accountActive", FilterBoolean}}},
-		{"dial_attempts", walk.Created, numbers("campaignId", "leadId")},
-	}, true
+	return catalog, true
 }
 
-// Reads tells whether a daemon of this version reads the stream, and so whether IPSCAPE has an entry for it.
-func Reads(stream string) bool { return stream == "activities" || stream == "leads" }
-
-// Chosen returns the named streams of a catalogue, all that are read for no names, without repeats; unknown are the names
-// of none.
+// Chosen returns the named streams of a catalogue, all for no names, without repeats; unknown are the names of none.
 func Chosen(catalog []StreamInfo, names []string) (chosen []StreamInfo, unknown []string) {
 	if len(names) == 0 {
-		for _, s := range catalog {
-			if Reads(s.Name) {
-				chosen = append(chosen, s)
-			}
-		}
-		return chosen, nil
+		return catalog, nil
 	}
 	wanted := map[string]bool{}
 	for _, name := range names {

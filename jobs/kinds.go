@@ -14,6 +14,8 @@ const (
 	queueReconcile = "reconcile"
 	queueInbox     = "inbox"
 	queueUpkeep    = "upkeep"
+	// queueRefetch is for requests about single objects, in the re-read lane.
+	queueRefetch = "refetch"
 )
 
 func queueOf(destination string) string { return "deliver_" + destination }

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/store/storetest"
 )
 
@@ -33,6 +34,8 @@ func everyJob() []river.JobArgs {
 		ReconcileArgs{},
 		InboxArgs{},
 		UpkeepArgs{Slot: slot},
+		MissingArgs{Org: uuid.New(), Account: "default", Source: "ipscape", Stream: "leads"},
+		CampaignStatsArgs{Account: "default", Since: slot},
 		DeliverArgs{Destination: DestinationDialedIn},
 		DeliverArgs{Destination: DestinationConvolo},
 	}
@@ -113,6 +116,16 @@ type fakeUpkeep func()
 // Upkeep implements upkeeper.
 func (f fakeUpkeep) Upkeep(context.Context) error { f(); return nil }
 
+type fakeMissing func(stream string)
+
+// Look implements missingLook.
+func (f fakeMissing) Look(_ context.Context, key store.StreamKey) error { f(key.Stream); return nil }
+
+type fakeStats func(account string)
+
+// Take implements campaignStats.
+func (f fakeStats) Take(_ context.Context, account string, _ time.Time) error { f(account); return nil }
+
 // fakeBackfills is a backfillStore whose backfills have no windows.
 type fakeBackfills func()
 
@@ -136,6 +149,8 @@ func startWorkers(t *testing.T, pool *pgxpool.Pool) *worked {
 		Deliver:      fakeDeliverer(func(d string) { done.note("deliver " + d) }),
 		Destinations: []string{DestinationDialedIn, DestinationConvolo},
 		Upkeep:       fakeUpkeep(func() { done.note("upkeep") }),
+		Missing:      fakeMissing(func(stream string) { done.note("missing " + stream) }),
+		Stats:        fakeStats(func(account string) { done.note("campaign_stats " + account) }),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +215,7 @@ func TestEveryKindIsWorked(t *testing.T) {
 	eventually(t, "every job is completed", func() bool {
 		return countOf(t, pool, `select count(*) from river.river_job where state = 'completed'`) == len(everyJob())
 	})
-	want := []string{"backfill", "deliver convolo", "deliver dialedin", "inbox", "reconcile", "upkeep", "walk", "walk"}
+	want := []string{"backfill", "campaign_stats default", "deliver convolo", "deliver dialedin", "inbox", "missing leads", "reconcile", "upkeep", "walk", "walk"}
 	if got := done.sorted(); !slices.Equal(got, want) {
 		t.Errorf("worked %v, want %v", got, want)
 	}

@@ -20,7 +20,7 @@ type Reread struct {
 	Queue  *Queue
 	Key    store.StreamKey
 	Stream *walk.Stream
-	// Kind is walk.Lookback or walk.Rescan; Span is how far it reaches back.
+	// Kind is walk.Lookback or walk.Rescan, and Span how far it reaches back; or walk.Sweep, which reads the whole list.
 	Kind walk.Kind
 	Span time.Duration
 	// VendorNow is walk.Runner.VendorNow.
@@ -30,9 +30,9 @@ type Reread struct {
 // Name is the schedule's name: that of the live walk and the kind.
 func (r *Reread) Name() string { return streamName(r.Key) + "." + string(r.Kind) }
 
-// Due orders the walk and makes its job. One that is still going on is not doubled.
+// Due orders the walk and makes its job. One that is still going on is not doubled, nor is a job that waits for it.
 func (r *Reread) Due(ctx context.Context, tx pgx.Tx, slot time.Time) error {
-	window, ok := walk.Back(r.DB.Now(), r.VendorNow(), r.Span, r.Stream)
+	window, ok := r.window()
 	if !ok {
 		return nil
 	}
@@ -40,13 +40,26 @@ func (r *Reread) Due(ctx context.Context, tx pgx.Tx, slot time.Time) error {
 		return err
 	}
 	w, err := r.DB.CreateWalk(ctx, tx, store.NewWalk{
-		Key: r.Key, Kind: string(r.Kind), Lane: string(vendorapi.Reread), Alone: true,
-		Window: &store.TimeRange{From: window.From, To: window.To},
+		Key: r.Key, Kind: string(r.Kind), Lane: string(vendorapi.Reread), Alone: true, Window: window,
 	})
-	if err != nil && !errors.Is(err, store.ErrWalkOpen) {
+	if errors.Is(err, store.ErrWalkOpen) {
+		woken, err := r.DB.WalkWoken(ctx, tx, w.ID)
+		if err != nil || woken {
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
 	return r.Queue.Insert(ctx, tx, WalkArgs{WalkID: w.ID, Schedule: r.Name(), Slot: &slot})
+}
+
+// window is nil for the whole list, and false when there is nothing to read.
+func (r *Reread) window() (*store.TimeRange, bool) {
+	if r.Kind == walk.Sweep {
+		return nil, true
+	}
+	w, ok := walk.Back(r.DB.Now(), r.VendorNow(), r.Span, r.Stream)
+	return &store.TimeRange{From: w.From, To: w.To}, ok
 }
 
 // holeRest is how long a hole that could not be read is left alone.

@@ -41,8 +41,8 @@ func TestRereadOrdersOneWalkAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := w.db.Now()
-	if walks != 1 || jobs != 2 || lane != "reread" || !to.Equal(now.Add(-time.Minute).Truncate(time.Second)) || to.Sub(from) != 48*time.Hour {
-		t.Errorf("%d walks over %s to %s in lane %s, %d jobs; want one of 48 h up to a minute ago, and a job a slot", walks, from, to, lane, jobs)
+	if walks != 1 || jobs != 1 || lane != "reread" || !to.Equal(now.Add(-time.Minute).Truncate(time.Second)) || to.Sub(from) != 48*time.Hour {
+		t.Errorf("%d walks over %s to %s in lane %s, %d jobs; want one of 48 h up to a minute ago, and one job", walks, from, to, lane, jobs)
 	}
 }
 

@@ -110,7 +110,7 @@ func streamName(key store.StreamKey) string {
 }
 
 // Due plans the walk and makes its job. A walk that is still open gets the job unless one waits for it: if it is being
-// worked on, the job finds nothing to do.
+// worked on, the job finds nothing to do. While the stream rests after a failure the slot is put off with a store.SlotLater.
 func (l *LiveWalk) Due(ctx context.Context, tx pgx.Tx, slot time.Time) error {
 	w, planned, err := l.Store.PlanLive(ctx, tx, l.Key, l.Stream, l.VendorNow())
 	if err != nil {
@@ -125,7 +125,13 @@ func (l *LiveWalk) Due(ctx context.Context, tx pgx.Tx, slot time.Time) error {
 		if err != nil || woken {
 			return err
 		}
-	default:
+	case store.PlannedLater:
+		state, err := l.Store.DB.StreamState(ctx, tx, l.Key)
+		if err != nil {
+			return err
+		}
+		return &store.SlotLater{Until: state.RetryAt}
+	case store.PlannedNothing:
 		return nil
 	}
 	return l.Queue.Insert(ctx, tx, WalkArgs{WalkID: w.ID, Schedule: l.Name(), Slot: &slot})

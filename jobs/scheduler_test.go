@@ -193,7 +193,10 @@ func TestLiveWalkDueHasNothingToDo(t *testing.T) {
 	exec(`update ops.walks set state = 'done'`)
 	// At rest after a failure.
 	exec(`update ops.streams set retry_at = $1`, jobMade.Add(time.Second))
-	w.due(t, nil)
+	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error { return w.Due(t.Context(), tx, w.clock.Now()) })
+	if later, ok := errors.AsType[*store.SlotLater](err); !ok || !later.Until.Equal(jobMade.Add(time.Second)) {
+		t.Errorf("a stream at rest: %v, want the slot put off to the end of the rest", err)
+	}
 	w.want(t, "a stream at rest", 1, 1)
 	// Read up to now.
 	exec(`update ops.streams set retry_at = null, origin = $1, covered = tstzmultirange(tstzrange($1, $2))`,

@@ -27,8 +27,8 @@ type Sweeper struct {
 	Engine *deliver.Engine
 	Log    *slog.Logger
 	Daemon store.Daemon
-	// Streams are those whose holes are looked for.
-	Streams []store.StreamKey
+	// Streams are those whose holes are looked for; Whole are those whose vanished objects are.
+	Streams, Whole []store.StreamKey
 }
 
 // Run sweeps until ctx ends.
@@ -46,6 +46,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		s.DB.Heartbeat(ctx, s.Daemon),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.drains(ctx, tx) }),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.walks(ctx, tx) }),
+		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.missing(ctx, tx) }),
 		s.DB.SettleBackfill(ctx, uuid.Nil),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.backfills(ctx, tx) }),
 		s.deliveries(ctx),

@@ -27,7 +27,8 @@ const (
 	keepDiscarded = 30 * 24 * time.Hour
 )
 
-// WorkersConfig is what the workers run on. Every field but SoftStop must be set.
+// WorkersConfig is what the workers run on. Missing and Stats may be nil where nothing asks for them; every other field
+// but SoftStop must be set.
 type WorkersConfig struct {
 	Pool *pgxpool.Pool
 	Log  *slog.Logger
@@ -40,6 +41,8 @@ type WorkersConfig struct {
 	Deliver      deliverer
 	Destinations []string
 	Upkeep       upkeeper
+	Missing      missingLook
+	Stats        campaignStats
 	// SoftStop is how long a stop waits for running jobs before it cancels them; 30 s.
 	SoftStop time.Duration
 }
@@ -58,12 +61,19 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	river.AddWorker(workers, &inboxWorker{drain: cfg.Inbox})
 	river.AddWorker(workers, &deliverWorker{engine: cfg.Deliver})
 	river.AddWorker(workers, &upkeepWorker{store: cfg.Upkeep})
+	if cfg.Missing != nil {
+		river.AddWorker(workers, &missingWorker{look: cfg.Missing})
+	}
+	if cfg.Stats != nil {
+		river.AddWorker(workers, &campaignStatsWorker{stats: cfg.Stats})
+	}
 	queues := map[string]river.QueueConfig{
 		queueWalks:     {MaxWorkers: 8, FetchCooldown: fetchCooldown},
 		queueBackfill:  {MaxWorkers: store.BackfillAtOnce, FetchCooldown: fetchCooldown},
 		queueReconcile: {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 		queueInbox:     {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 		queueUpkeep:    {MaxWorkers: 1},
+		queueRefetch:   {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 	}
 	for _, d := range cfg.Destinations {
 		queues[queueOf(d)] = river.QueueConfig{MaxWorkers: 2, FetchCooldown: fetchCooldown}

@@ -80,7 +80,7 @@ update ops.walks w
 set state = 'running',
     lease_owner = @owner,
     lease_until = clock_timestamp() + make_interval(secs => @lease),
-    started_at = coalesce(started_at, @now)
+    started_at = least(started_at, @now)
 where id = @id
   and (state = 'ready' or state = 'running' and lease_until < clock_timestamp())
   and coalesce(retry_at <= @now, true)
@@ -95,7 +95,7 @@ returning` + walkColumns
 const backfillBegunSQL = `
 update ops.backfills
 set state = 'running',
-    started_at = coalesce(started_at, @now)
+    started_at = least(started_at, @now)
 where id = @id
   and (state = 'planned' or started_at is null)`
 

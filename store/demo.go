@@ -91,6 +91,8 @@ func (db *DB) MarkDemo(ctx context.Context, org uuid.UUID) error {
 // Counts is how much of everything there is: the demo compares it with what the vendors hold.
 type Counts struct {
 	Activities, IPSCAPELeads         int
+	LeadLists, Campaigns, Users      int
+	DialAttempts, CampaignStats      int
 	Posts, PostsOpen, PostsDuplicate int
 	PostsBad                         int
 	Facts                            int
@@ -106,6 +108,11 @@ const countsSQL = `
 select
   (select count(*) from ipscape.activities),
   (select count(*) from ipscape.leads),
+  (select count(*) from ipscape.lead_lists),
+  (select count(*) from ipscape.campaigns),
+  (select count(*) from ipscape.users),
+  (select count(*) from ipscape.dial_attempts),
+  (select count(distinct campaign_id) from ipscape.campaign_stats),
   (select count(*) from ops.inbox),
   (select count(*) from ops.inbox where state = 'new'),
   (select count(*) from ops.inbox where state = 'duplicate'),
@@ -126,7 +133,7 @@ select
 func (db *DB) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
 	err := db.Pool.QueryRow(ctx, countsSQL).Scan(
-		&c.Activities, &c.IPSCAPELeads, &c.Posts, &c.PostsOpen, &c.PostsDuplicate, &c.PostsBad, &c.Facts, &c.Unfolded, &c.Leads,
+		&c.Activities, &c.IPSCAPELeads, &c.LeadLists, &c.Campaigns, &c.Users, &c.DialAttempts, &c.CampaignStats, &c.Posts, &c.PostsOpen, &c.PostsDuplicate, &c.PostsBad, &c.Facts, &c.Unfolded, &c.Leads,
 		&c.Calls, &c.CallsConvoso, &c.CallsIPSCAPE, &c.KeysIPSCAPE, &c.KeysConvoso, &c.DNC, &c.DNCNorthAmerican, &c.Quarantined)
 	if err != nil {
 		return c, fmt.Errorf("counting: %w", err)

@@ -186,6 +186,11 @@ func (l *landing) run(ctx context.Context, obs []*observation) error {
 	if err := l.update(ctx, append(present, lost...)); err != nil {
 		return err
 	}
+	if len(absent) < len(obs) || len(lost) > 0 {
+		if err := l.seenAgain(ctx, obs); err != nil {
+			return err
+		}
+	}
 	return l.settleQuarantine(ctx, obs)
 }
 

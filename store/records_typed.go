@@ -20,11 +20,17 @@ type TypedTable struct {
 	Schema, Name string
 	// Key is the column that with org_id and account_id is the primary key.
 	Key string
+	// MoreKeys are further columns of the primary key. A table of records has none: its key is the object's id.
+	MoreKeys []string
 	// Columns are the columns that LandRecord.Values fills, the key first.
 	Columns []string
+	// Missing tells that the table has a column missing_since. Land empties it where an object is seen again.
+	Missing bool
 
 	once   sync.Once
 	upsert string
+	// back, gone and mark are for tables with missing_since; see missing.go.
+	back, gone, mark, vanish string
 	// names are the columns as keys of a JSON object.
 	names []string
 }
@@ -42,17 +48,22 @@ func (t *TypedTable) prepare() {
 		for _, name := range t.all() {
 			column := pgx.Identifier{name}.Sanitize()
 			quoted = append(quoted, column)
-			if name != "org_id" && name != "account_id" && name != t.Key {
+			if name != "org_id" && name != "account_id" && name != t.Key && !slices.Contains(t.MoreKeys, name) {
 				sets = append(sets, column+" = excluded."+column)
 			}
 			t.names = append(t.names, strconv.Quote(name)+":")
 		}
 		columns := strings.Join(quoted, ", ")
+		keys := []string{"org_id", "account_id"}
+		for _, name := range append([]string{t.Key}, t.MoreKeys...) {
+			keys = append(keys, pgx.Identifier{name}.Sanitize())
+		}
 		t.upsert = "insert into " + table + " (" + columns + ")\n" +
 			"select " + columns + "\n" +
 			"from jsonb_populate_recordset(null::" + table + ", $1::jsonb)\n" +
-			"on conflict (org_id, account_id, " + pgx.Identifier{t.Key}.Sanitize() + ") do update\n" +
+			"on conflict (" + strings.Join(keys, ", ") + ") do update\n" +
 			"set " + strings.Join(sets, ",\n    ")
+		t.prepareMissing(table, pgx.Identifier{t.Key}.Sanitize())
 	})
 }
 

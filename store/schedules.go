@@ -78,8 +78,22 @@ update ops.schedules
 set last_slot = @slot, next_slot = @next, updated_at = @now
 where name = @name`
 
+// SlotLater is returned by what a slot asks for when it cannot be done yet: the slot is due again at Until, not lost.
+type SlotLater struct{ Until time.Time }
+
+// Error implements error.
+func (l *SlotLater) Error() string {
+	return "the slot has to wait until " + l.Until.Format(time.RFC3339)
+}
+
+const slotLaterSQL = `
+update ops.schedules
+set next_slot = @until, updated_at = @now
+where name = @name`
+
 // TakeDueSlots hands each due slot to fn in one transaction with the schedule's step to its next slot, so that a slot
-// gets its job exactly once whoever asks. A slot whose fn fails stays due; the others are taken. After a long absence a
+// gets its job exactly once whoever asks. A slot whose fn fails stays due, one that is put off by SlotLater is due then; the
+// others are taken. After a long absence a
 // schedule catches up with one slot, not with all it missed.
 func (db *DB) TakeDueSlots(ctx context.Context, schedules []Schedule, fn func(tx pgx.Tx, name string, slot time.Time) error) (taken int, err error) {
 	now := db.Now()
@@ -109,6 +123,12 @@ func (db *DB) TakeDueSlots(ctx context.Context, schedules []Schedule, fn func(tx
 		for _, d := range slots {
 			// A savepoint each: a slot that fails stays due, and keeps nobody else from theirs (law 13).
 			err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return takeSlot(ctx, tx, byName[d.Name], d.NextSlot, now, fn) })
+			if later, ok := errors.AsType[*SlotLater](err); ok {
+				_, err = tx.Exec(ctx, slotLaterSQL, pgx.StrictNamedArgs{"name": d.Name, "until": micros(later.Until), "now": now})
+				if err == nil {
+					continue
+				}
+			}
 			if err != nil {
 				failed = append(failed, fmt.Errorf("slot of %s: %w", d.Name, err))
 				continue

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -133,6 +134,34 @@ func TestScheduleSlots(t *testing.T) {
 	w.ensure(t, offSchedule("c"))
 	if got := names(); got != "" {
 		t.Errorf("%q are left with all of them off", got)
+	}
+}
+
+// What cannot be done yet is done later, and not an interval later.
+func TestScheduleSlotIsPutOff(t *testing.T) {
+	t.Parallel()
+	w := newScheduleWorld(t)
+	hourly := each("a", time.Hour)
+	w.ensure(t, hourly)
+	n, err := w.TakeDueSlots(t.Context(), []store.Schedule{hourly}, func(tx pgx.Tx, _ string, _ time.Time) error {
+		if _, err := tx.Exec(t.Context(), `delete from ops.schedules`); err != nil {
+			t.Error(err)
+		}
+		return fmt.Errorf("resting: %w", &store.SlotLater{Until: foldStart.Add(5 * time.Second)})
+	})
+	if n != 0 || err != nil {
+		t.Errorf("%d taken, %v", n, err)
+	}
+	if got := w.take(t, hourly); len(got) != 0 {
+		t.Errorf("taken before its time: %v", got)
+	}
+	w.set(foldStart.Add(5 * time.Second))
+	if got := w.take(t, hourly); len(got) != 1 {
+		t.Error("a slot that was put off is lost")
+	}
+	w.set(foldStart.Add(59 * time.Minute))
+	if got := w.take(t, hourly); len(got) != 0 {
+		t.Errorf("due again at %v, want the spec's own time", got)
 	}
 }
 

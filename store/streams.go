@@ -49,6 +49,9 @@ type StreamState struct {
 	Failures      int
 	// RetryAt is when the stream may be tried again.
 	RetryAt time.Time
+	// Warning is why the latest read of the whole list marked nothing as missing, empty when it was judged; WarnedAt is when.
+	Warning  string
+	WarnedAt time.Time
 }
 
 const streamEnsureSQL = `
@@ -70,7 +73,7 @@ const streamReadSQL = `
 select org_id, account_id, source, stream, capability,
   array(select lower(r) from unnest(covered) as r order by r) as lowers,
   array(select upper(r) from unnest(covered) as r order by r) as uppers,
-  origin, last_success_at, last_error, last_error_at, failures, retry_at
+  origin, last_success_at, last_error, last_error_at, failures, retry_at, warning, warned_at
 from ops.streams
 where org_id = @org
   and account_id = @account
@@ -103,10 +106,10 @@ func readStream(ctx context.Context, q Queryer, sql string, key StreamKey) (Stre
 func scanStream(row pgx.CollectableRow) (StreamState, error) {
 	var s StreamState
 	var lowers, uppers []time.Time
-	var origin, success, failed, retry *time.Time
-	var problem *string
+	var origin, success, failed, retry, warned *time.Time
+	var problem, warning *string
 	err := row.Scan(&s.Key.Org, &s.Key.Account, &s.Key.Source, &s.Key.Stream, &s.Capability, &lowers, &uppers,
-		&origin, &success, &problem, &failed, &s.Failures, &retry)
+		&origin, &success, &problem, &failed, &s.Failures, &retry, &warning, &warned)
 	if err != nil {
 		return s, err
 	}
@@ -114,7 +117,7 @@ func scanStream(row pgx.CollectableRow) (StreamState, error) {
 		s.Covered = append(s.Covered, TimeRange{lowers[i].UTC(), uppers[i].UTC()})
 	}
 	s.Origin, s.LastSuccessAt, s.LastErrorAt, s.RetryAt = timeOf(origin), timeOf(success), timeOf(failed), timeOf(retry)
-	s.LastError = textOf(problem)
+	s.LastError, s.Warning, s.WarnedAt = textOf(problem), textOf(warning), timeOf(warned)
 	return s, nil
 }
 

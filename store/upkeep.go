@@ -41,7 +41,8 @@ func earliestID(at time.Time) uuid.UUID {
 const temporaryRevokeSQL = `select ops.revoke_temporary()`
 
 // Upkeep makes the partitions of the months to come and drops those past their retention, with what told duplicates of
-// posts that are gone. It also takes from analysts the right to make temporary tables, which a database made from a dump or a template gives them again.
+// posts that are gone, and forgets old walks. It also takes from analysts the right to make temporary tables, which a database
+// made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	made, err := u.makePartitions(ctx)
 	if err != nil {
@@ -55,7 +56,7 @@ func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	if made+dropped > 0 {
 		u.DB.Log.InfoContext(ctx, "partitions kept in shape", "made", made, "dropped", dropped)
 	}
-	return nil
+	return u.forgetWalks(ctx)
 }
 
 func (u *Upkeeper) makePartitions(ctx context.Context) (made int, err error) {

@@ -201,3 +201,39 @@ func TestDropPartitionsKnowsItsTables(t *testing.T) {
 		t.Error("partitions of another table are dropped on demand")
 	}
 }
+
+func TestUpkeepForgetsOldWalks(t *testing.T) {
+	t.Parallel()
+	w := newUpkeepWorld(t)
+	walk := func(id int, kind, state string, age time.Duration, backfill bool) {
+		ended := w.now.Add(-age)
+		var of *uuid.UUID
+		if backfill {
+			of = new(uuid.UUID)
+			*of = uuid.MustParse("00000000-0000-7000-8000-000000000b00")
+		}
+		mustExec(t, w.DB, `insert into ops.walks (id, org_id, account_id, source, stream, kind, lane, state, created_at, finished_at, backfill_id)
+			values ($1, $2, 'default', 'ipscape', 'leads', $3, 'live', $4, $5, case when $4 in ('done', 'failed') then $5::timestamptz end, $6)`,
+			fmt.Sprintf("00000000-0000-7000-8000-%012d", id), foldOrg, kind, state, ended, of)
+	}
+	mustExec(t, w.DB, `insert into ops.backfills (id, org_id, account_id, source, streams, range, window_s, state, actor, windows, created_at)
+		values ('00000000-0000-7000-8000-000000000b00', $1, 'default', 'ipscape', '{leads}', '[2020-01-01,2020-01-02)', 60, 'done', 'cli', 1, now())`, foldOrg)
+	day := 24 * time.Hour
+	walk(1, "live", "done", 40*day, false)
+	walk(2, "live", "done", 31*day, false)
+	walk(3, "live", "done", 29*day, false)
+	walk(4, "sweep", "done", 90*day, false) // the latest of its kind
+	walk(5, "backfill", "done", 90*day, true)
+	walk(6, "rescan", "failed", 90*day, false)
+	walk(7, "rescan", "failed", 80*day, false)
+	walk(8, "live", "running", 90*day, false)
+	w.run()
+	rows, err := w.DB.Pool.Query(t.Context(), `select right(id::text, 1)::int from ops.walks order by 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil || !slices.Equal(left, []int{3, 4, 5, 7, 8}) {
+		t.Errorf("walks %v are left, %v", left, err)
+	}
+}

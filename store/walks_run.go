@@ -17,12 +17,13 @@ var ErrWalkTaken = errors.New("walk is taken or has ended")
 // stopped it. Nothing of the run may be committed any more.
 var ErrWalkLost = errors.New("walk is no longer ours")
 
+// The start never moves up: what a whole read has not seen is judged from it, by whichever daemon's clock was behind.
 const walkClaimSQL = `
 update ops.walks
 set state = 'running',
     lease_owner = @owner,
     lease_until = clock_timestamp() + make_interval(secs => @lease),
-    started_at = coalesce(started_at, @now)
+    started_at = least(started_at, @now)
 where id = @id
   and backfill_id is null
   and (state = 'ready' or state = 'running' and lease_until < clock_timestamp())
@@ -174,12 +175,16 @@ type WalkPage struct {
 	Lease  time.Duration
 	// Enqueue is called in the transaction when rows changed; it may be nil.
 	Enqueue func(ctx context.Context, tx pgx.Tx, changed int) error
-	// Finish is called in the transaction that ends the walk, after everything else; it may be nil.
-	Finish func(ctx context.Context, tx pgx.Tx, walk Walk) error
+	// Cut tells that the list went on, and the vendor gave no way to follow.
+	Cut bool
+	// Finish is called in the transaction that ends the walk, after everything else; it may be nil. whole tells that the walk
+	// has read its list from end to end: what it has not seen is not there.
+	Finish func(ctx context.Context, tx pgx.Tx, walk Walk, whole bool) error
 }
 
 // The row is locked before anything is written, so that whoever takes the walk over waits for this commit. others tells
-// whether anybody else reads the stream; a reader who claims later asks later, and is no danger to what lands here.
+// whether anybody else reads the stream, or whether what a whole read has not seen is about to be marked; a reader who claims
+// later asks later, and is no danger to what lands here.
 const walkFenceSQL = `
 select exists (
   select
@@ -189,7 +194,15 @@ select exists (
     and o.source = w.source
     and o.stream = w.stream
     and o.state = 'running'
-    and o.id <> w.id) as others
+    and o.id <> w.id)
+  or exists (
+    select
+    from ops.streams s
+    where s.org_id = w.org_id
+      and s.account_id = w.account_id
+      and s.source = w.source
+      and s.stream = w.stream
+      and s.missing_due is not null) as others
 from ops.walks w
 where w.id = @id
   and w.lease_owner = @owner
@@ -278,7 +291,7 @@ func (db *DB) advance(ctx context.Context, tx pgx.Tx, p *WalkPage, landed Landed
 	if p.Finish == nil {
 		return nil
 	}
-	return p.Finish(ctx, tx, w)
+	return p.Finish(ctx, tx, w, w.Window == nil && len(w.Filters) == 0 && !p.Cut)
 }
 
 // covered adds what a walk has read to its stream's coverage, last of all.

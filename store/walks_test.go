@@ -122,7 +122,7 @@ func TestCoverageAndHoles(t *testing.T) {
 	if diff := cmp.Diff([]store.TimeRange{hours(-2, -1)}, w.holes()); diff != "" {
 		t.Errorf("a hole that is being walked is still listed (-want +got):\n%s", diff)
 	}
-	if s := w.status(); s.OpenWalks != 1 || s.LastWalkKind == "" {
+	if s := w.status(); s.OpenWalks != 1 || s.LastWalkKind != "live" || s.LastWalkState != "done" {
 		t.Errorf("status says %+v", s)
 	}
 }

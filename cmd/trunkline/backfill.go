@@ -39,8 +39,8 @@ func (p *program) backfillStartCommand() *cobra.Command {
 		Use:   "start SOURCE [STREAM…] --from T [--to T] [--window D] [--filter k=v…] [--dry-run] [--wait]",
 		Short: "Order a backfill and print its id",
 		Long: "Order a backfill and print its id.\n\n" +
-			"Streams: activities and leads, which daemons of this version read; none means both. The range is half-open: --to is\n" +
-			"not in it. Lists that filter by no time are read whole, once. The windows are read by a daemon, behind what is live.\n\n" +
+			"Streams: activities leads lead_lists campaigns users dial_attempts; none means all. The range is half-open: --to is not\n" +
+			"in it. Lists that filter by no time are read whole, once. The windows are read by a daemon, behind what is live.\n\n" +
 			"Filters, by stream:\n" + filterHelp(),
 		Example: "  trunkline backfill start ipscape activities --from 2026-01-01 --to 2026-02-01\n" +
 			"  trunkline backfill start ipscape activities leads --from 2026-01-01 --filter campaignId=12 --dry-run\n" +

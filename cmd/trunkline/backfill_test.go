@@ -76,10 +76,11 @@ func TestBackfillUsage(t *testing.T) {
 // newIdleRig is a rig with a migrated database and no daemon.
 func newIdleRig(t *testing.T, opt sandbox.Options) *rig {
 	t.Helper()
-	r := newRig(t, opt, map[string]string{
-		"IPSCAPE_SCHEDULE_ACTIVITIES": "off", "IPSCAPE_SCHEDULE_LEADS": "off", "IPSCAPE_SCHEDULE_LOOKBACK": "off", "IPSCAPE_SCHEDULE_RESCAN": "off",
-		"TRUNKLINE_PUSH": "",
-	})
+	env := map[string]string{"TRUNKLINE_PUSH": ""}
+	for _, name := range []string{"ACTIVITIES", "LEADS", "DIAL_ATTEMPTS", "LEAD_LISTS", "CAMPAIGNS", "USERS", "LOOKBACK", "RESCAN", "SWEEP"} {
+		env["IPSCAPE_SCHEDULE_"+name] = "off"
+	}
+	r := newRig(t, opt, env)
 	if got := inProcess(t, r.env, nil, "migrate", "up"); got.code != exitDone {
 		t.Fatal(got)
 	}

@@ -52,11 +52,17 @@ type ipscapeConfig struct {
 	Overlap      duration         `env:"IPSCAPE_OVERLAP, default=15m" help:"how much of the covered time each tick reads again"`
 	Lookback     span             `env:"IPSCAPE_LOOKBACK, default=48h" help:"how far the hourly second look reaches back"`
 	Rescan       span             `env:"IPSCAPE_RESCAN, default=336h" help:"how far the daily second look reaches back"`
+	MissingMax   share            `env:"IPSCAPE_MISSING_MAX, default=0.2" help:"if a complete read lacks a larger share of a list, nothing is marked as missing"`
 	MaxPages     count            `env:"IPSCAPE_MAX_PAGES, default=100000" help:"ceiling of one walk"`
 	Activities   cronSpec         `env:"IPSCAPE_SCHEDULE_ACTIVITIES, default=@every 1m" help:"cron, @every or off"`
 	Leads        cronSpec         `env:"IPSCAPE_SCHEDULE_LEADS, default=@every 1m" help:"cron, @every or off"`
+	DialAttempts cronSpec         `env:"IPSCAPE_SCHEDULE_DIAL_ATTEMPTS, default=@every 1m" help:"cron, @every or off"`
+	LeadLists    cronSpec         `env:"IPSCAPE_SCHEDULE_LEAD_LISTS, default=@every 1h" help:"cron, @every or off; the whole list each time"`
+	Campaigns    cronSpec         `env:"IPSCAPE_SCHEDULE_CAMPAIGNS, default=@every 1h" help:"cron, @every or off; the whole list, and their statistics after it"`
+	Users        cronSpec         `env:"IPSCAPE_SCHEDULE_USERS, default=@every 1h" help:"cron, @every or off; the whole list each time"`
 	LookbackAt   cronSpec         `env:"IPSCAPE_SCHEDULE_LOOKBACK, default=@every 1h" help:"cron, @every or off"`
 	RescanAt     cronSpec         `env:"IPSCAPE_SCHEDULE_RESCAN, default=@daily" help:"cron, @every or off"`
+	SweepAt      cronSpec         `env:"IPSCAPE_SCHEDULE_SWEEP, default=@daily" help:"cron, @every or off; one pass over all leads"`
 	Paths        prefixed         `env:"IPSCAPE_PATH_<OPERATION>" help:"path of an operation"`
 }
 

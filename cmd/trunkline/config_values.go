@@ -63,6 +63,19 @@ func (r *rate) EnvDecode(text string) error {
 	return nil
 }
 
+// share is a part of a whole.
+type share float64
+
+// EnvDecode implements envconfig.Decoder.
+func (s *share) EnvDecode(text string) error {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v >= 0 && v <= 1) {
+		return errors.New("must be a share from 0 to 1, such as 0.2")
+	}
+	*s = share(v)
+	return nil
+}
+
 // count is a number above zero.
 type count int
 

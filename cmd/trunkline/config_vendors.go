@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/convolo"
 	"github.com/trunkline/trunkline/sync/convoso"
@@ -26,6 +27,14 @@ func (c *ipscapeConfig) client() ipscape.Config {
 
 func (c *ipscapeConfig) settings() ipscape.Settings {
 	return ipscape.Settings{Account: store.DefaultAccount, Zone: c.Timezone.Location, Region: string(c.Region)}
+}
+
+// schedules are those of the live walks, by stream.
+func (c *ipscapeConfig) schedules() map[string]jobs.Spec {
+	return map[string]jobs.Spec{
+		ipscape.StreamActivities: c.Activities.Spec, ipscape.StreamLeads: c.Leads.Spec, ipscape.StreamDialAttempts: c.DialAttempts.Spec,
+		ipscape.StreamLeadLists: c.LeadLists.Spec, ipscape.StreamCampaigns: c.Campaigns.Spec, ipscape.StreamUsers: c.Users.Spec,
+	}
 }
 
 func (c *dialedinConfig) client() dialedin.Config {

@@ -42,11 +42,14 @@ type daemon struct {
 	queue     *jobs.Queue
 	streams   []accountStream
 	walkStore *walkstore.Store
-	runner    *walk.Runner
-	fold      *store.Reconciler
-	inbox     *store.InboxDrain
-	engine    *deliver.Engine
-	intake    *store.Intake
+	missing   *jobs.Missing
+	// stats is nil without ipSCAPE.
+	stats  *jobs.CampaignStats
+	runner *walk.Runner
+	fold   *store.Reconciler
+	inbox  *store.InboxDrain
+	engine *deliver.Engine
+	intake *store.Intake
 
 	workers   *jobs.Workers
 	scheduler *jobs.Scheduler
@@ -128,14 +131,15 @@ func (d *daemon) buildStreams(ctx context.Context) error {
 		}
 		return nil
 	}
+	table := func(source pipeline.Source, stream string) *store.TypedTable {
+		if s := find(source, stream); s != nil {
+			return s.Table
+		}
+		return nil
+	}
+	d.missing = &jobs.Missing{DB: d.db.DB, Queue: d.queue, Log: d.log, Table: table, Most: float64(d.cfg.IPSCAPE.MissingMax)}
 	d.walkStore = &walkstore.Store{
-		DB: d.db.DB,
-		Table: func(source pipeline.Source, stream string) *store.TypedTable {
-			if s := find(source, stream); s != nil {
-				return s.Table
-			}
-			return nil
-		},
+		DB: d.db.DB, Table: table, Finish: d.walked,
 		Enqueue: func(ctx context.Context, tx pgx.Tx, _ int) error { return d.queue.WakeReconcile(ctx, tx) },
 	}
 	d.runner = &walk.Runner{
@@ -149,6 +153,14 @@ func (d *daemon) buildStreams(ctx context.Context) error {
 		},
 	}
 	return nil
+}
+
+// walked orders what follows a walk that ended well.
+func (d *daemon) walked(ctx context.Context, tx pgx.Tx, w store.Walk, whole bool) error {
+	if err := d.missing.Owe(ctx, tx, w, whole); err != nil || d.stats == nil {
+		return err
+	}
+	return d.stats.After(ctx, tx, w)
 }
 
 func (d *daemon) buildReconcile(context.Context) error {
@@ -193,10 +205,14 @@ func (d *daemon) buildInbox(context.Context) error {
 }
 
 func (d *daemon) buildJobs(context.Context) (err error) {
-	d.workers, err = jobs.NewWorkers(jobs.WorkersConfig{
+	workers := jobs.WorkersConfig{
 		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Backfills: d.db.DB, Reconcile: d.fold, Inbox: d.inbox,
-		Deliver: d.engine, Destinations: d.engine.Destinations(), Upkeep: d.upkeep(), SoftStop: d.budget().soft,
-	})
+		Deliver: d.engine, Destinations: d.engine.Destinations(), Upkeep: d.upkeep(), Missing: d.missing, SoftStop: d.budget().soft,
+	}
+	if d.stats != nil {
+		workers.Stats = d.stats
+	}
+	d.workers, err = jobs.NewWorkers(workers)
 	if err != nil {
 		return err
 	}
@@ -212,6 +228,9 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 	for _, s := range d.streams {
 		if s.Stream.Capability == walk.Created {
 			d.sweeper.Streams = append(d.sweeper.Streams, s.key)
+		}
+		if s.Table.Missing {
+			d.sweeper.Whole = append(d.sweeper.Whole, s.key)
 		}
 	}
 	return nil

@@ -48,18 +48,21 @@ func (d *daemon) addIPSCAPE(ctx context.Context) error {
 	}
 	entries := jobs.IPSCAPE(jobs.IPSCAPEConfig{
 		Client: client, Settings: c.settings(), Start: c.Start.Duration, Settle: c.Settle.Duration, Overlap: c.Overlap.Duration,
-		MaxPages: int(c.MaxPages), Activities: c.Activities.Spec, Leads: c.Leads.Spec,
+		MaxPages: int(c.MaxPages), Schedules: c.schedules(), Sweep: c.SweepAt.Spec,
 		Rereads: []jobs.RereadEntry{
 			{Kind: walk.Lookback, Span: c.Lookback.Duration, Spec: c.LookbackAt.Spec},
 			{Kind: walk.Rescan, Span: c.Rescan.Duration, Spec: c.RescanAt.Spec},
 		},
 	})
+	key := store.StreamKey{Org: d.org.ID, Account: store.DefaultAccount, Source: pipeline.SourceIPSCAPE}
 	for _, e := range entries {
-		d.streams = append(d.streams, accountStream{
-			key:         store.StreamKey{Org: d.org.ID, Account: store.DefaultAccount, Source: e.Stream.Source, Stream: e.Stream.Name},
-			StreamEntry: e,
-		})
+		key.Stream = e.Stream.Name
+		d.streams = append(d.streams, accountStream{key: key, StreamEntry: e})
 	}
+	key.Stream = ipscape.StreamCampaigns
+	d.stats = jobs.NewCampaignStats(jobs.CampaignStats{
+		DB: d.db.DB, Queue: d.queue, Log: d.log, Client: client, Settings: c.settings(), Key: key,
+	})
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/walk"
 )
 
 // demoPatience is how long the demo waits for everything to settle.
@@ -34,12 +35,13 @@ func (p *program) demoCommand() *cobra.Command {
 // show what takes minutes at work.
 func demoEnv(c *config, exit bool, environ []string) map[string]string {
 	env := map[string]string{
-		"TRUNKLINE_DATA_DIR":          filepath.Join(c.General.DataDir, "demo"),
-		"TRUNKLINE_CALL_WINDOW":       "00:00-24:00",
-		"TRUNKLINE_PUSH":              "dialedin,convolo",
-		"IPSCAPE_SETTLE":              "1s",
-		"IPSCAPE_SCHEDULE_ACTIVITIES": "@every 2s",
-		"IPSCAPE_SCHEDULE_LEADS":      "@every 2s",
+		"TRUNKLINE_DATA_DIR":             filepath.Join(c.General.DataDir, "demo"),
+		"TRUNKLINE_CALL_WINDOW":          "00:00-24:00",
+		"TRUNKLINE_PUSH":                 "dialedin,convolo",
+		"IPSCAPE_SETTLE":                 "1s",
+		"IPSCAPE_SCHEDULE_ACTIVITIES":    "@every 2s",
+		"IPSCAPE_SCHEDULE_LEADS":         "@every 2s",
+		"IPSCAPE_SCHEDULE_DIAL_ATTEMPTS": "@every 2s",
 	}
 	addressed := false
 	for _, entry := range environ {
@@ -179,13 +181,23 @@ func waitingFor(ctx context.Context, d *daemon, changed time.Time) ([]string, er
 		waiting = append(waiting, "streams to start")
 	}
 	for _, s := range streams {
-		if s.CoveredThrough.Before(changed) || s.Holes > 0 {
+		head := s.CoveredThrough
+		if s.Capability == string(walk.Snapshot) {
+			// Read once is read: what these lists hold does not change here.
+			if head = changed; s.LastSuccessAt.IsZero() {
+				head = time.Time{}
+			}
+		}
+		if head.Before(changed) || s.Holes > 0 {
 			waiting = append(waiting, fmt.Sprintf("stream %s", s.Key.Stream))
 		}
 	}
 	counts, err := d.db.Counts(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if counts.CampaignStats < counts.Campaigns {
+		waiting = append(waiting, "statistics of campaigns")
 	}
 	if counts.PostsOpen > 0 {
 		waiting = append(waiting, fmt.Sprintf("%d posts to read", counts.PostsOpen))

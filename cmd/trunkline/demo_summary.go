@@ -44,6 +44,11 @@ func summarise(ctx context.Context, d *daemon, box *runningSandbox) (*summary, e
 	s.lines = []compared{
 		{"ipscape.activities", truth.IPSCAPE["activities"], counts.Activities},
 		{"ipscape.leads", truth.IPSCAPE["leads"], counts.IPSCAPELeads},
+		{"ipscape.lead_lists", truth.IPSCAPE["lead_lists"], counts.LeadLists},
+		{"ipscape.campaigns", truth.IPSCAPE["campaigns"], counts.Campaigns},
+		{"ipscape.users", truth.IPSCAPE["users"], counts.Users},
+		{"ipscape.dial_attempts", truth.IPSCAPE["dial_attempts"], counts.DialAttempts},
+		{"ipSCAPE campaigns / with statistics", truth.IPSCAPE["campaigns"], counts.CampaignStats},
 		{"convoso posts acknowledged / kept", len(box.Convoso().Acked()), counts.Posts},
 		{"convoso posts acknowledged / read", len(box.Convoso().Acked()), counts.Posts - counts.PostsOpen - counts.PostsBad},
 		{"ipSCAPE leads / keys in the pipeline", truth.IPSCAPE["leads"], counts.KeysIPSCAPE},

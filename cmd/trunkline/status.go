@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/walk"
 )
 
 func (p *program) statusCommand() *cobra.Command {
@@ -66,6 +67,8 @@ type status struct {
 	Inbox      int            `json:"inbox_backlog"`
 	Unfolded   int            `json:"reconcile_backlog"`
 	Quarantine int            `json:"quarantine"`
+
+	now time.Time
 }
 
 type streamLine struct {
@@ -74,9 +77,12 @@ type streamLine struct {
 	CoveredThrough string `json:"covered_through"`
 	LagSeconds     int    `json:"lag_s"`
 	Holes          int    `json:"holes"`
-	LastWalk       string `json:"last_walk"`
-	LastSuccess    string `json:"last_success_at"`
-	LastError      string `json:"last_error"`
+	// LastWalk is the last live one.
+	LastWalk    string `json:"last_walk"`
+	LastSuccess string `json:"last_success_at"`
+	LastError   string `json:"last_error"`
+	Warning     string `json:"warning"`
+	Sweep       string `json:"sweep"`
 }
 
 type deliveryLine struct {
@@ -97,7 +103,7 @@ type queueLine struct {
 const lagAlarm = 10 * time.Minute
 
 func readStatus(ctx context.Context, d *database) (*status, error) {
-	s := &status{Problems: []string{}, Streams: []streamLine{}, Deliveries: []deliveryLine{}, Queues: []queueLine{}}
+	s := &status{now: d.Now(), Problems: []string{}, Streams: []streamLine{}, Deliveries: []deliveryLine{}, Queues: []queueLine{}}
 	streams, err := d.StreamStates(ctx, d.Pool, uuid.Nil)
 	if err != nil {
 		return nil, err
@@ -170,7 +176,7 @@ func (s *status) addStream(st *store.StreamStatus) {
 	line := streamLine{
 		Source: string(st.Key.Source), Stream: st.Key.Stream, CoveredThrough: when(st.CoveredThrough), LagSeconds: int(st.Lag.Seconds()),
 		Holes: st.Holes, LastSuccess: when(st.LastSuccessAt), LastError: st.LastError,
-		LastWalk: strings.TrimSpace(st.LastWalkKind + " " + st.LastWalkState),
+		LastWalk: strings.TrimSpace(st.LastWalkKind + " " + st.LastWalkState), Warning: st.Warning, Sweep: sweepLine(st),
 	}
 	s.Streams = append(s.Streams, line)
 	name := line.Source + "." + line.Stream
@@ -179,12 +185,40 @@ func (s *status) addStream(st *store.StreamStatus) {
 		s.Problems = append(s.Problems, name+" fails")
 	case st.CoveredThrough.IsZero() && st.LastSuccessAt.IsZero():
 		s.Problems = append(s.Problems, name+" has not been read yet")
-	case st.Lag > lagAlarm:
+	case s.lags(st):
 		s.Problems = append(s.Problems, fmt.Sprintf("%s lags %s", name, st.Lag.Round(time.Second)))
+	}
+	if st.Warning != "" {
+		s.Problems = append(s.Problems, name+": "+st.Warning)
 	}
 	if st.Holes > 0 {
 		s.Problems = append(s.Problems, fmt.Sprintf("%s has %s", name, many(st.Holes, "hole", "holes")))
 	}
+}
+
+// lags tells whether a stream is later than it should be. A list that is read whole is as old as its schedule makes it, so it is
+// late when a slot of that has passed without a good end.
+func (s *status) lags(st *store.StreamStatus) bool {
+	if st.Capability != string(walk.Snapshot) {
+		return st.Lag > lagAlarm
+	}
+	return !st.DueAt.IsZero() && s.now.Sub(st.DueAt) > lagAlarm
+}
+
+// sweepLine says how far the pass over a whole list is, and when the last one ended.
+func sweepLine(st *store.StreamStatus) string {
+	var parts []string
+	if st.Sweep != nil {
+		line := "waits"
+		if !st.Sweep.StartedAt.IsZero() {
+			line = fmt.Sprintf("%d rows since %s", st.Sweep.Rows, when(st.Sweep.StartedAt))
+		}
+		parts = append(parts, line)
+	}
+	if !st.SweptAt.IsZero() {
+		parts = append(parts, fmt.Sprintf("last ended %s, %d rows", when(st.SweptAt), st.SweptRows))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (s *status) print(w io.Writer) error {
@@ -203,6 +237,11 @@ func (s *status) print(w io.Writer) error {
 	}
 	if err := table(w, []string{"STREAM", "COVERED_THROUGH", "LAG", "HOLES", "LAST_WALK", "LAST_SUCCESS", "LAST_ERROR"}, rows); err != nil {
 		return err
+	}
+	for _, l := range s.Streams {
+		if l.Sweep != "" {
+			fmt.Fprintf(w, "\nsweep of %s.%s: %s\n", l.Source, l.Stream, l.Sweep)
+		}
 	}
 	fmt.Fprintf(w, "\ndaemons running %d, posts waiting %d, records waiting %d, quarantine %d\n", s.Daemons, s.Inbox, s.Unfolded, s.Quarantine)
 	rows = nil

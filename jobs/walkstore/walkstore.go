@@ -24,8 +24,9 @@ type Store struct {
 	Table func(pipeline.Source, string) *store.TypedTable
 	// Enqueue is called in the transaction of a commit that changed rows, to make the job that follows up; it may be nil.
 	Enqueue func(ctx context.Context, tx pgx.Tx, changed int) error
-	// Finish is called in the transaction that ends a walk well; it may be nil.
-	Finish func(ctx context.Context, tx pgx.Tx, w store.Walk) error
+	// Finish is called in the transaction that ends a walk well; whole tells that it has read its list from end to end. It may
+	// be nil.
+	Finish func(ctx context.Context, tx pgx.Tx, w store.Walk, whole bool) error
 }
 
 var _ walk.Store = (*Store)(nil)
@@ -63,7 +64,7 @@ func (s *Store) Commit(ctx context.Context, b walk.Batch) (walk.Committed, error
 		Target:  store.Target{Org: b.Walk.Org, Account: b.Walk.Account, Source: b.Walk.Source, Stream: b.Walk.Stream},
 		Records: make([]store.LandRecord, len(b.Records)),
 		Cursor:  b.Cursor, Pages: b.Pages, Window: rangeOf(b.Window), Bump: b.Bump,
-		Done: b.Done, Covers: rangeOf(b.Covers), Live: b.Walk.Kind == walk.Live,
+		Done: b.Done, Covers: rangeOf(b.Covers), Live: b.Walk.Kind == walk.Live, Cut: b.Cut,
 		Enqueue: s.Enqueue, Finish: s.Finish,
 	}
 	if s.Table != nil {

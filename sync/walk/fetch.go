@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ func (f *fetcher) fetch(ctx context.Context, p *page) {
 			}
 		},
 	}
-	err := shield("fetching a page", func() (err error) {
+	err := f.run.shield("fetching a page", func() (err error) {
 		p.result, err = f.run.stream.Fetch(ctx, f.run.request(p.cursor), sink)
 		return err
 	})
@@ -134,11 +135,13 @@ func (f *fetcher) fetch(ctx context.Context, p *page) {
 	}
 }
 
-// shield turns a panic into an error: the stages run in goroutines of their own, where a panic would end the process.
-func shield(doing string, fn func() error) (err error) {
+// shield turns a panic into an error: the stages run in goroutines of their own, where a panic would end the process. What
+// was thrown may quote an item, so only its type is told; the log has the way there.
+func (r *run) shield(doing string, fn func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%s panicked: %v", doing, v)
+			r.log.Error("reading the vendor panicked", "doing", doing, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s panicked with a %T", doing, v)
 		}
 	}()
 	return fn()

@@ -19,8 +19,8 @@ type part struct {
 	bytes   int
 	// cursor is where a run that begins after this part has to go on.
 	cursor string
-	// whole tells that the page ends here; last, that the list does.
-	whole, last bool
+	// whole tells that the page ends here; last, that the list does, and cut, that it was not at its end.
+	whole, last, cut bool
 	// limit is the time up to which this page can be trusted to be complete; zero for pages that say nothing of it.
 	limit time.Time
 }
@@ -68,7 +68,7 @@ func (m *mapper) page(p *page) (last bool, err error) {
 	if asked.IsZero() {
 		asked = p.notBefore
 	}
-	piece.cursor, piece.whole, piece.last = p.result.Next, true, p.result.Next == ""
+	piece.cursor, piece.whole, piece.last, piece.cut = p.result.Next, true, p.result.Next == "", p.result.Cut
 	if p.cursor == "" {
 		piece.limit = settled(asked, p.result.VendorTime, m.run.stream)
 	}
@@ -93,7 +93,7 @@ func (m *mapper) item(piece *part, it rawItem) {
 	var item Item
 	err := it.bad
 	if err == nil {
-		err = shield("reading an item", func() (err error) {
+		err = m.run.shield("reading an item", func() (err error) {
 			item, err = m.run.stream.Map(it.raw)
 			return err
 		})

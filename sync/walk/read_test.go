@@ -51,9 +51,12 @@ func TestBadItemsGoToQuarantineAndThePageGoesOn(t *testing.T) {
 		if q.Seen != 1 || q.State != "open" || q.Error == "" || len(q.Body) == 0 {
 			t.Errorf("quarantined: %+v", q)
 		}
-		if strings.Contains(q.Error, `\u0000`) {
+		if strings.Contains(q.Error, `\u0000`) || strings.Contains(q.Error, "poison") {
 			t.Errorf("error quotes the payload: %s", q.Error)
 		}
+	}
+	if log := g.log.String(); strings.Contains(log, "poison") || !strings.Contains(log, "mapItem") {
+		t.Errorf("the log quotes what was thrown, or lacks the way to it: %s", log)
 	}
 	// Read once more they are counted, not multiplied; read well they are settled.
 	g.order(store.NewWalk{Kind: "rescan", Lane: "reread", Window: &store.TimeRange{From: start.Add(-2 * time.Hour), To: start}})

@@ -78,9 +78,6 @@ type Stream struct {
 	CursorRefused func(error) bool
 	// Reason names an error of Map or of Sink.Emit in a word or two; nil gives every item the same reason.
 	Reason func(error) string
-	// Bump raises the observation time of every record read, changed or not. A stream whose missing objects are looked for
-	// after a sweep needs it: what the sweep did not see is then what was observed before it began.
-	Bump bool
 }
 
 // PageRequest asks for one page.
@@ -110,6 +107,8 @@ type Page struct {
 	AskedAt time.Time
 	// VendorTime is the vendor's own time of the answer, zero when it told none.
 	VendorTime time.Time
+	// Cut tells of a last page after which the list goes on, though the vendor gives no way to follow.
+	Cut bool
 }
 
 // Item is one object, ready to be stored.
@@ -157,10 +156,13 @@ type Batch struct {
 	Pages int
 	// Window narrows the walk's window when set.
 	Window *Window
-	Bump   bool
-	// Done ends the walk; Covers, when set, joins the stream's coverage.
+	// Bump raises the observation time of every record, changed or not. A walk of the whole list does: what it has not seen
+	// is then what was observed before it began.
+	Bump bool
+	// Done ends the walk; Covers, when set, joins the stream's coverage. Cut is Page.Cut.
 	Done   bool
 	Covers *Window
+	Cut    bool
 }
 
 // Committed says what became of a batch.

@@ -61,7 +61,7 @@ func (w *writer) start(ctx context.Context, parts <-chan *part, stop func(error)
 
 func (w *writer) reset() {
 	r := w.run
-	w.batch = Batch{Walk: r.walk, Run: r.id, Lease: leaseFor, Bump: r.stream.Bump}
+	w.batch = Batch{Walk: r.walk, Run: r.id, Lease: leaseFor, Bump: r.walk.Window == nil}
 	w.bytes, w.parts = 0, 0
 }
 
@@ -82,7 +82,7 @@ func (w *writer) add(p *part) {
 	w.run.narrow(p.limit)
 	b.Window = w.run.narrowed
 	if p.last {
-		b.Done = true
+		b.Done, b.Cut = true, p.cut
 		b.Covers = w.run.covers()
 	}
 }
