@@ -36,6 +36,7 @@ func everyJob() []river.JobArgs {
 		UpkeepArgs{Slot: slot},
 		MissingArgs{Org: uuid.New(), Account: "default", Source: "ipscape", Stream: "leads"},
 		CampaignStatsArgs{Account: "default", Since: slot},
+		RefetchArgs{},
 		DeliverArgs{Destination: DestinationDialedIn},
 		DeliverArgs{Destination: DestinationConvolo},
 	}
@@ -150,6 +151,7 @@ func startWorkers(t *testing.T, pool *pgxpool.Pool) *worked {
 		Destinations: []string{DestinationDialedIn, DestinationConvolo},
 		Upkeep:       fakeUpkeep(func() { done.note("upkeep") }),
 		Missing:      fakeMissing(func(stream string) { done.note("missing " + stream) }),
+		Refetch:      fakeDrain(func() { done.note("refetch") }),
 		Stats:        fakeStats(func(account string) { done.note("campaign_stats " + account) }),
 	})
 	if err != nil {
@@ -215,7 +217,7 @@ func TestEveryKindIsWorked(t *testing.T) {
 	eventually(t, "every job is completed", func() bool {
 		return countOf(t, pool, `select count(*) from river.river_job where state = 'completed'`) == len(everyJob())
 	})
-	want := []string{"backfill", "campaign_stats default", "deliver convolo", "deliver dialedin", "inbox", "missing leads", "reconcile", "upkeep", "walk", "walk"}
+	want := []string{"backfill", "campaign_stats default", "deliver convolo", "deliver dialedin", "inbox", "missing leads", "reconcile", "refetch", "upkeep", "walk", "walk"}
 	if got := done.sorted(); !slices.Equal(got, want) {
 		t.Errorf("worked %v, want %v", got, want)
 	}

@@ -44,6 +44,15 @@ func (q *Queue) Insert(ctx context.Context, tx pgx.Tx, args river.JobArgs) error
 	return nil
 }
 
+// insertAt makes a job that is not worked before a time.
+func (q *Queue) insertAt(ctx context.Context, tx pgx.Tx, args river.JobArgs, at time.Time) error {
+	_, err := q.client.InsertManyFastTx(ctx, tx, []river.InsertManyParams{{Args: args, InsertOpts: &river.InsertOpts{ScheduledAt: at}}})
+	if err != nil {
+		return fmt.Errorf("making a %s job: %w", args.Kind(), err)
+	}
+	return nil
+}
+
 // WakeReconcile asks for a fold of what the transaction landed.
 func (q *Queue) WakeReconcile(ctx context.Context, tx pgx.Tx) error {
 	return q.Insert(ctx, tx, ReconcileArgs{})

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
 	"github.com/trunkline/trunkline/sync/walk"
 )
 
@@ -19,7 +21,13 @@ type StreamEntry struct {
 	Spec   Spec
 	// Rereads are the second looks at what was read before.
 	Rereads []RereadEntry
+	// Get reads one object by its id, with the time when it was asked; nil where objects are not read one by one. An error that
+	// wraps ErrGone tells that there is no such object.
+	Get func(ctx context.Context, id string) ([]byte, time.Time, error)
 }
+
+// ErrGone means that the vendor no longer has an object.
+var ErrGone = errors.New("the object is gone at the vendor")
 
 // RereadEntry is one recurring second look: how far back, and when. A sweep reaches over the whole list.
 type RereadEntry struct {
@@ -46,6 +54,8 @@ type ipscapeList struct {
 	StreamInfo
 	list func(c *ipscape.Client, ctx context.Context, r ipscape.ListRequest, onNext func(cursor string), emit ipscape.Emit) (ipscape.Page, error)
 	read func(s ipscape.Settings, raw []byte) (ipscape.Item, error)
+	// get reads one object by its id; nil where that is of no use.
+	get func(c *ipscape.Client, ctx context.Context, id string, lane vendorapi.Lane) (json.RawMessage, time.Time, error)
 	// key is the key column of the typed table, which has the stream's name; missing tells that it has missing_since.
 	key     string
 	missing bool
@@ -56,14 +66,14 @@ type ipscapeList struct {
 func ipscapeLists() []ipscapeList {
 	return []ipscapeList{{
 		StreamInfo: StreamInfo{ipscape.StreamActivities, walk.Created, append(numbers("campaignId", "leadId"), Filter{"activityType", FilterText})},
-		list:       (*ipscape.Client).ListActivities, read: ipscape.Settings.Activity,
+		list:       (*ipscape.Client).ListActivities, read: ipscape.Settings.Activity, get: (*ipscape.Client).GetActivity,
 		key: "activity_id", missing: true, columns: ipscape.ActivityColumns(),
 	}, {
 		StreamInfo: StreamInfo{
 			ipscape.StreamLeads, walk.Created,
 			append(numbers("campaignId", "listId", "statusCode"), Filter{"customerKey", FilterText}, Filter{"phone1", FilterPhone}),
 		},
-		list: (*ipscape.Client).ListLeads, read: ipscape.Settings.Lead,
+		list: (*ipscape.Client).ListLeads, read: ipscape.Settings.Lead, get: (*ipscape.Client).GetLead,
 		key: "lead_id", missing: true, columns: ipscape.LeadColumns(),
 	}, {
 		StreamInfo: StreamInfo{ipscape.StreamLeadLists, walk.Snapshot, numbers("campaignId")},
@@ -103,6 +113,15 @@ func (c *IPSCAPEConfig) entry(l *ipscapeList) StreamEntry {
 	if l.Capability == walk.Created {
 		e.Rereads = append(e.Rereads, c.Rereads...)
 	}
+	if l.get != nil {
+		e.Get = func(ctx context.Context, id string) ([]byte, time.Time, error) {
+			raw, asked, err := l.get(c.Client, ctx, id, vendorapi.Reread)
+			if errors.Is(err, ipscape.ErrNotFound) {
+				err = fmt.Errorf("%w: %w", ErrGone, err)
+			}
+			return raw, asked, err
+		}
+	}
 	if l.Name == ipscape.StreamLeads {
 		// Leads alone change long after they were created, and tell nobody.
 		e.Rereads = append(e.Rereads, RereadEntry{Kind: walk.Sweep, Spec: c.Sweep})
@@ -127,10 +146,14 @@ func (c *IPSCAPEConfig) stream(l *ipscapeList) *walk.Stream {
 		},
 		Map: func(raw []byte) (walk.Item, error) {
 			item, err := l.read(settings, raw)
-			return walk.Item{
+			out := walk.Item{
 				ObjectID: item.ObjectID, Payload: item.Payload, Cleaned: item.Cleaned, SourceTime: item.SourceTime,
-				ZoneAssumed: item.ZoneAssumed, FilterTime: item.FilterTime, Values: item.Values,
-			}, err
+				ZoneAssumed: item.ZoneAssumed, FilterTime: item.FilterTime, Open: item.Open, Values: item.Values,
+			}
+			if item.Lead != "" {
+				out.Touches = []walk.Ref{{Stream: ipscape.StreamLeads, ObjectID: item.Lead}}
+			}
+			return out, err
 		},
 		CursorRefused: func(err error) bool { return errors.Is(err, ipscape.ErrCursorRefused) },
 		Reason: func(err error) string {

@@ -29,6 +29,8 @@ type Sweeper struct {
 	Daemon store.Daemon
 	// Streams are those whose holes are looked for; Whole are those whose vanished objects are.
 	Streams, Whole []store.StreamKey
+	// Accounts are those whose objects are read again by id; their streams are empty.
+	Accounts []store.StreamKey
 }
 
 // Run sweeps until ctx ends.
@@ -47,6 +49,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.drains(ctx, tx) }),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.walks(ctx, tx) }),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.missing(ctx, tx) }),
+		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.refetch(ctx, tx) }),
 		s.DB.SettleBackfill(ctx, uuid.Nil),
 		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.backfills(ctx, tx) }),
 		s.deliveries(ctx),

@@ -27,7 +27,7 @@ const (
 	keepDiscarded = 30 * 24 * time.Hour
 )
 
-// WorkersConfig is what the workers run on. Missing and Stats may be nil where nothing asks for them; every other field
+// WorkersConfig is what the workers run on. Missing, Stats and Refetch may be nil where nothing asks for them; every other field
 // but SoftStop must be set.
 type WorkersConfig struct {
 	Pool *pgxpool.Pool
@@ -43,6 +43,7 @@ type WorkersConfig struct {
 	Upkeep       upkeeper
 	Missing      missingLook
 	Stats        campaignStats
+	Refetch      drain
 	// SoftStop is how long a stop waits for running jobs before it cancels them; 30 s.
 	SoftStop time.Duration
 }
@@ -66,6 +67,9 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	}
 	if cfg.Stats != nil {
 		river.AddWorker(workers, &campaignStatsWorker{stats: cfg.Stats})
+	}
+	if cfg.Refetch != nil {
+		river.AddWorker(workers, &refetchWorker{drain: cfg.Refetch})
 	}
 	queues := map[string]river.QueueConfig{
 		queueWalks:     {MaxWorkers: 8, FetchCooldown: fetchCooldown},

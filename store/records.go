@@ -30,7 +30,29 @@ type LandRecord struct {
 	ObservedAt time.Time
 	// Values is the typed row in the order of TypedTable.Columns, or nil for none.
 	Values []any
+	// CreatedAt is when the source made the object, zero when it did not say.
+	CreatedAt time.Time
+	// Open tells that more of the object is still to come at its source. Touches are objects of the same account that may have
+	// changed with it.
+	Open    bool
+	Touches []ObjectRef
+
+	// landed is what Land did with it, and was the source's time of the version that it replaced.
+	landed landedAs
+	was    time.Time
 }
+
+// landedAs is what became of a record that was landed.
+type landedAs int
+
+const (
+	notWritten landedAs = iota
+	asNew
+	asChange
+)
+
+// ObjectRef names an object of an account.
+type ObjectRef struct{ Stream, ObjectID string }
 
 // Target is where a batch of records belongs.
 type Target struct {
@@ -48,6 +70,12 @@ type LandOptions struct {
 	// needs it only while something else reads the same stream, because else no older observation can still arrive, and
 	// writing every unchanged row of every re-read would cost more than all the rest.
 	Bump bool
+	// BumpThese does so for some objects only.
+	BumpThese []string
+}
+
+func (o *LandOptions) bumps(object string) bool {
+	return o.Bump || slices.Contains(o.BumpThese, object)
 }
 
 // Landed counts what became of a batch; the four counts add up to the observations given.
@@ -121,6 +149,7 @@ func rounds(recs []LandRecord, total *Landed) [][]*observation {
 	all := make([]observation, len(recs))
 	for i := range recs {
 		r := &recs[i]
+		r.landed, r.was = notWritten, time.Time{}
 		at := micros(r.ObservedAt)
 		all[i] = observation{LandRecord: r, hash: sha256.Sum256(r.Payload), observedAt: at, firstSeen: at}
 	}
@@ -217,7 +246,7 @@ func (l *landing) verdict(o *observation, s *storedRecord) verdict {
 	switch newer := o.after(s.observed, s.hash); {
 	case newer && !slices.Equal(o.hash[:], s.hash):
 		return replace
-	case newer && l.o.Bump, o.firstSeen.Before(s.firstSeen):
+	case newer && l.o.bumps(o.ObjectID), o.firstSeen.Before(s.firstSeen):
 		return touch
 	}
 	return keep

@@ -23,6 +23,7 @@ func (l *landing) insert(ctx context.Context, obs []*observation) ([]*observatio
 			l.out.New += len(obs)
 			for _, o := range obs {
 				l.out.Records = append(l.out.Records, o.recordID)
+				o.landed = asNew
 			}
 			return nil, nil
 		}
@@ -115,7 +116,7 @@ func (l *landing) insertMissing(ctx context.Context, obs []*observation) ([]*obs
 	var written, lost []*observation
 	for _, o := range obs {
 		if id, ok := ids[o.ObjectID]; ok {
-			o.recordID = id
+			o.recordID, o.landed = id, asNew
 			written = append(written, o)
 			l.out.Records = append(l.out.Records, id)
 		} else {
@@ -188,7 +189,7 @@ with given as (
     @first_seen::timestamptz[], @source_times::timestamptz[], @zones::boolean[])
     as g (record_id, payload, raw, hash, observed_at, first_seen, source_time, zone_assumed)
 ), differing as materialized (
-  select g.*
+  select g.*, r.source_time as was
   from given g
   join ops.records r on r.record_id = g.record_id
   where r.payload <> g.content
@@ -215,7 +216,7 @@ set payload = d.content,
     changed_at = @now
 from differing d
 where r.record_id = d.record_id
-returning r.record_id`
+returning r.record_id, d.was`
 
 // replaceAll writes newer versions over locked rows. It returns the observations whose JSON is as stored, though spelt
 // in other bytes.
@@ -229,24 +230,24 @@ func (l *landing) replaceAll(ctx context.Context, obs []*observation) (same []*o
 	if err != nil {
 		return nil, fmt.Errorf("replacing records: %w", err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
+	written := make(map[int64]time.Time, len(obs))
+	var id int64
+	var was *time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&id, &was}, func() error { written[id] = timeOf(was); return nil }); err != nil {
 		return nil, fmt.Errorf("replacing records: %w", err)
 	}
-	written := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		written[id] = true
-	}
-	changed := make([]*observation, 0, len(ids))
+	changed := make([]*observation, 0, len(written))
 	for _, o := range obs {
-		if written[o.recordID] {
-			changed = append(changed, o)
-		} else {
+		was, ok := written[o.recordID]
+		if !ok {
 			same = append(same, o)
+			continue
 		}
+		o.landed, o.was = asChange, was
+		changed = append(changed, o)
+		l.out.Records = append(l.out.Records, o.recordID)
 	}
 	l.out.Changed += len(changed)
-	l.out.Records = append(l.out.Records, ids...)
 	return same, l.upsertTyped(ctx, changed)
 }
 
@@ -278,7 +279,7 @@ func (l *landing) touchAll(ctx context.Context, obs []*observation) error {
 	hashes, observed, firstSeen := make([][]byte, n), make([]*time.Time, n), make([]time.Time, n)
 	for i, o := range obs {
 		firstSeen[i] = o.firstSeen
-		if l.o.Bump {
+		if l.o.bumps(o.ObjectID) {
 			hashes[i], observed[i] = o.hash[:], &o.observedAt
 		}
 	}

@@ -173,6 +173,10 @@ type WalkPage struct {
 	Covers *TimeRange
 	Live   bool
 	Lease  time.Duration
+	// Follow has written records queue what they ask to be read again by id. Wake is called in the transaction when something
+	// was queued, with the time when it is due; it may be nil.
+	Follow bool
+	Wake   func(ctx context.Context, tx pgx.Tx, at time.Time) error
 	// Enqueue is called in the transaction when rows changed; it may be nil.
 	Enqueue func(ctx context.Context, tx pgx.Tx, changed int) error
 	// Cut tells that the list went on, and the vendor gave no way to follow.
@@ -183,8 +187,8 @@ type WalkPage struct {
 }
 
 // The row is locked before anything is written, so that whoever takes the walk over waits for this commit. others tells
-// whether anybody else reads the stream, or whether what a whole read has not seen is about to be marked; a reader who claims
-// later asks later, and is no danger to what lands here.
+// whether anybody else reads the stream, or whether what a whole read has not seen is about to be marked; asked are the objects
+// that are being read by id. A reader who claims later asks later, and is no danger to what lands here.
 const walkFenceSQL = `
 select exists (
   select
@@ -202,7 +206,15 @@ select exists (
       and s.account_id = w.account_id
       and s.source = w.source
       and s.stream = w.stream
-      and s.missing_due is not null) as others
+      and s.missing_due is not null) as others,
+  array(
+    select f.object_id
+    from ops.refetch f
+    where f.org_id = w.org_id
+      and f.account_id = w.account_id
+      and f.source = w.source
+      and f.stream = w.stream
+      and f.lease_until is not null) as asked
 from ops.walks w
 where w.id = @id
   and w.lease_owner = @owner
@@ -236,7 +248,8 @@ func (db *DB) CommitPage(ctx context.Context, p WalkPage) (Landed, error) {
 	var landed Landed
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
 		var others bool
-		err := tx.QueryRow(ctx, walkFenceSQL, pgx.StrictNamedArgs{"id": p.ID, "owner": p.Owner}).Scan(&others)
+		var asked []string
+		err := tx.QueryRow(ctx, walkFenceSQL, pgx.StrictNamedArgs{"id": p.ID, "owner": p.Owner}).Scan(&others, &asked)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrWalkLost
 		}
@@ -244,7 +257,7 @@ func (db *DB) CommitPage(ctx context.Context, p WalkPage) (Landed, error) {
 			return err
 		}
 		var rejected []Rejected
-		if landed, rejected, err = db.LandEach(ctx, tx, p.Target, p.Records, LandOptions{Bump: others || p.Bump}); err != nil {
+		if landed, rejected, err = db.LandEach(ctx, tx, p.Target, p.Records, LandOptions{Bump: others || p.Bump, BumpThese: asked}); err != nil {
 			return err
 		}
 		if err := db.quarantineAll(ctx, tx, &p, rejected); err != nil {
@@ -254,6 +267,14 @@ func (db *DB) CommitPage(ctx context.Context, p WalkPage) (Landed, error) {
 			if err := p.Enqueue(ctx, tx, landed.Written()); err != nil {
 				return fmt.Errorf("enqueueing what follows: %w", err)
 			}
+		}
+		if p.Follow {
+			if err := db.follow(ctx, tx, &p.Target, p.Records, p.Wake); err != nil {
+				return err
+			}
+		}
+		if err := db.countLate(ctx, tx, &p.Target, p.Records); err != nil {
+			return err
 		}
 		return db.advance(ctx, tx, &p, landed, len(rejected))
 	})
@@ -305,12 +326,7 @@ func (db *DB) covered(ctx context.Context, tx pgx.Tx, key StreamKey, kind string
 func (db *DB) quarantineAll(ctx context.Context, tx pgx.Tx, p *WalkPage, rejected []Rejected) error {
 	items := p.Bad
 	for _, r := range rejected {
-		rec := &p.Records[r.Index]
-		body := rec.Raw
-		if body == nil {
-			body = rec.Payload
-		}
-		items = append(items, QuarantineItem{ObjectID: rec.ObjectID, Reason: "refused by Postgres", Error: Loggable(r.Err), Body: body})
+		items = append(items, rejectedItem(&p.Target, &p.Records[r.Index], r.Err))
 	}
 	for _, item := range items {
 		item.Org, item.Account, item.Source, item.Stream = p.Target.Org, p.Target.Account, p.Target.Source, p.Target.Stream
@@ -319,4 +335,16 @@ func (db *DB) quarantineAll(ctx context.Context, tx pgx.Tx, p *WalkPage, rejecte
 		}
 	}
 	return nil
+}
+
+// rejectedItem is a record that Postgres would not take.
+func rejectedItem(t *Target, rec *LandRecord, err error) QuarantineItem {
+	body := rec.Raw
+	if body == nil {
+		body = rec.Payload
+	}
+	return QuarantineItem{
+		Org: t.Org, Account: t.Account, Source: t.Source, Stream: t.Stream,
+		ObjectID: rec.ObjectID, Reason: "refused by Postgres", Error: Loggable(err), Body: body,
+	}
 }

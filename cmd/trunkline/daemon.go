@@ -43,13 +43,14 @@ type daemon struct {
 	streams   []accountStream
 	walkStore *walkstore.Store
 	missing   *jobs.Missing
-	// stats is nil without ipSCAPE.
-	stats  *jobs.CampaignStats
-	runner *walk.Runner
-	fold   *store.Reconciler
-	inbox  *store.InboxDrain
-	engine *deliver.Engine
-	intake *store.Intake
+	// stats and refetch are nil without ipSCAPE.
+	refetch *jobs.Refetcher
+	stats   *jobs.CampaignStats
+	runner  *walk.Runner
+	fold    *store.Reconciler
+	inbox   *store.InboxDrain
+	engine  *deliver.Engine
+	intake  *store.Intake
 
 	workers   *jobs.Workers
 	scheduler *jobs.Scheduler
@@ -142,6 +143,9 @@ func (d *daemon) buildStreams(ctx context.Context) error {
 		DB: d.db.DB, Table: table, Finish: d.walked,
 		Enqueue: func(ctx context.Context, tx pgx.Tx, _ int) error { return d.queue.WakeReconcile(ctx, tx) },
 	}
+	if d.refetch != nil {
+		d.walkStore.Again = d.refetch.Again
+	}
 	d.runner = &walk.Runner{
 		Store: d.walkStore, Now: d.now, Log: d.log, Observe: d.metrics.walked,
 		Streams: func(w walk.Walk) (*walk.Stream, bool) {
@@ -210,7 +214,7 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 		Deliver: d.engine, Destinations: d.engine.Destinations(), Upkeep: d.upkeep(), Missing: d.missing, SoftStop: d.budget().soft,
 	}
 	if d.stats != nil {
-		workers.Stats = d.stats
+		workers.Stats, workers.Refetch = d.stats, d.refetch
 	}
 	d.workers, err = jobs.NewWorkers(workers)
 	if err != nil {
@@ -224,6 +228,9 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 	d.sweeper = &jobs.Sweeper{
 		DB: d.db.DB, Queue: d.queue, Engine: d.engine, Log: d.log,
 		Daemon: store.Daemon{ID: d.id, Host: host, Version: versionText(), StartedAt: d.db.Now()},
+	}
+	if d.refetch != nil {
+		d.sweeper.Accounts = []store.StreamKey{d.refetch.Key}
 	}
 	for _, s := range d.streams {
 		if s.Stream.Capability == walk.Created {

@@ -55,6 +55,7 @@ func (d *daemon) addIPSCAPE(ctx context.Context) error {
 		},
 	})
 	key := store.StreamKey{Org: d.org.ID, Account: store.DefaultAccount, Source: pipeline.SourceIPSCAPE}
+	d.refetch = jobs.NewRefetcher(&jobs.Refetcher{DB: d.db.DB, Queue: d.queue, Log: d.log, Now: d.now, Key: key}, entries)
 	for _, e := range entries {
 		key.Stream = e.Stream.Name
 		d.streams = append(d.streams, accountStream{key: key, StreamEntry: e})

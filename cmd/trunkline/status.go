@@ -22,9 +22,9 @@ func (p *program) statusCommand() *cobra.Command {
 		Example: "  trunkline status\n  trunkline status --watch",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withDatabase(cmd.Context(), func(ctx context.Context, _ *config, d *database) error {
+			return p.withDatabase(cmd.Context(), func(ctx context.Context, c *config, d *database) error {
 				for {
-					s, err := readStatus(ctx, d)
+					s, err := readStatus(ctx, c, d)
 					if watch && ctx.Err() != nil {
 						return nil
 					}
@@ -68,7 +68,8 @@ type status struct {
 	Unfolded   int            `json:"reconcile_backlog"`
 	Quarantine int            `json:"quarantine"`
 
-	now time.Time
+	now      time.Time
+	lookback time.Duration
 }
 
 type streamLine struct {
@@ -83,6 +84,9 @@ type streamLine struct {
 	LastError   string `json:"last_error"`
 	Warning     string `json:"warning"`
 	Sweep       string `json:"sweep"`
+	// Changes is how many changes of rows were measured, and Covered how many of them came within the look-back.
+	Changes int64 `json:"changes"`
+	Covered int64 `json:"changes_in_lookback"`
 }
 
 type deliveryLine struct {
@@ -102,14 +106,19 @@ type queueLine struct {
 // lagAlarm is the lag of a stream from which on something must be wrong: ten times the usual schedule.
 const lagAlarm = 10 * time.Minute
 
-func readStatus(ctx context.Context, d *database) (*status, error) {
+func readStatus(ctx context.Context, c *config, d *database) (*status, error) {
 	s := &status{now: d.Now(), Problems: []string{}, Streams: []streamLine{}, Deliveries: []deliveryLine{}, Queues: []queueLine{}}
 	streams, err := d.StreamStates(ctx, d.Pool, uuid.Nil)
 	if err != nil {
 		return nil, err
 	}
+	late, err := d.LatenessOfAll(ctx, d.Pool)
+	if err != nil {
+		return nil, err
+	}
 	for i := range streams {
 		s.addStream(&streams[i])
+		s.addLateness(&streams[i], late, c.IPSCAPE.Lookback.Duration)
 	}
 	deliveries, err := d.DeliveryCounts(ctx, d.Pool)
 	if err != nil {
@@ -196,6 +205,17 @@ func (s *status) addStream(st *store.StreamStatus) {
 	}
 }
 
+// addLateness says of the stream that was added last how many of its changes the look-back covers.
+func (s *status) addLateness(st *store.StreamStatus, late []store.Lateness, lookback time.Duration) {
+	s.lookback = lookback
+	line := &s.Streams[len(s.Streams)-1]
+	for i := range late {
+		if l := &late[i]; l.Org == st.Key.Org && l.Account == st.Key.Account && l.Source == st.Key.Source && l.Stream == st.Key.Stream {
+			line.Changes, line.Covered = l.Changes(), l.Within(lookback)
+		}
+	}
+}
+
 // lags tells whether a stream is later than it should be. A list that is read whole is as old as its schedule makes it, so it is
 // late when a slot of that has passed without a good end.
 func (s *status) lags(st *store.StreamStatus) bool {
@@ -239,6 +259,9 @@ func (s *status) print(w io.Writer) error {
 		return err
 	}
 	for _, l := range s.Streams {
+		if l.Changes > 0 {
+			fmt.Fprintf(w, "\nof %d changes of %s.%s %.1f%% came within the look-back of %s\n", l.Changes, l.Source, l.Stream, 100*float64(l.Covered)/float64(l.Changes), s.lookback)
+		}
 		if l.Sweep != "" {
 			fmt.Fprintf(w, "\nsweep of %s.%s: %s\n", l.Source, l.Stream, l.Sweep)
 		}

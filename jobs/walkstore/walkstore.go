@@ -24,6 +24,9 @@ type Store struct {
 	Table func(pipeline.Source, string) *store.TypedTable
 	// Enqueue is called in the transaction of a commit that changed rows, to make the job that follows up; it may be nil.
 	Enqueue func(ctx context.Context, tx pgx.Tx, changed int) error
+	// Again is called in the transaction of a commit that queued objects to be read again by id, with the time when the first
+	// of them is due; it may be nil, and then none are queued.
+	Again func(ctx context.Context, tx pgx.Tx, at time.Time) error
 	// Finish is called in the transaction that ends a walk well; whole tells that it has read its list from end to end. It may
 	// be nil.
 	Finish func(ctx context.Context, tx pgx.Tx, w store.Walk, whole bool) error
@@ -65,23 +68,35 @@ func (s *Store) Commit(ctx context.Context, b walk.Batch) (walk.Committed, error
 		Records: make([]store.LandRecord, len(b.Records)),
 		Cursor:  b.Cursor, Pages: b.Pages, Window: rangeOf(b.Window), Bump: b.Bump,
 		Done: b.Done, Covers: rangeOf(b.Covers), Live: b.Walk.Kind == walk.Live, Cut: b.Cut,
-		Enqueue: s.Enqueue, Finish: s.Finish,
+		Enqueue: s.Enqueue, Finish: s.Finish, Wake: s.Again, Follow: s.Again != nil && follows(b.Walk.Kind),
 	}
 	if s.Table != nil {
 		p.Target.Table = s.Table(b.Walk.Source, b.Walk.Stream)
 	}
 	for i := range b.Records {
-		r := &b.Records[i]
-		p.Records[i] = store.LandRecord{
-			ObjectID: r.ObjectID, Payload: r.Payload, Raw: r.Raw, SourceTime: r.SourceTime, ZoneAssumed: r.ZoneAssumed,
-			ObservedAt: r.ObservedAt, Values: r.Values,
-		}
+		p.Records[i] = Record(&b.Records[i])
 	}
 	for _, bad := range b.Bad {
 		p.Bad = append(p.Bad, store.QuarantineItem{ObjectID: bad.ObjectID, Reason: bad.Reason, Error: bad.Err.Error(), Body: bad.Raw})
 	}
 	l, err := s.DB.CommitPage(ctx, p)
 	return walk.Committed{New: l.New, Changed: l.Changed, Unchanged: l.Unchanged, Older: l.Older}, translate(err)
+}
+
+// follows tells whether what a walk finds is followed up object by object. Backfills and sweeps bring too much of it, and what is
+// old; the next sweep reads it.
+func follows(kind walk.Kind) bool { return kind != walk.Backfill && kind != walk.Sweep }
+
+// Record is an engine's record in the store's words.
+func Record(r *walk.Record) store.LandRecord {
+	out := store.LandRecord{
+		ObjectID: r.ObjectID, Payload: r.Payload, Raw: r.Raw, SourceTime: r.SourceTime, ZoneAssumed: r.ZoneAssumed,
+		ObservedAt: r.ObservedAt, Values: r.Values, CreatedAt: r.FilterTime, Open: r.Open,
+	}
+	for _, ref := range r.Touches {
+		out.Touches = append(out.Touches, store.ObjectRef(ref))
+	}
+	return out
 }
 
 // PlanLive makes a stream's next live walk in the caller's transaction. vendorNow is Runner.VendorNow.

@@ -3,6 +3,7 @@ package ipscape
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -74,10 +75,31 @@ func (s Settings) Activity(raw []byte) (Item, error) {
 		FilterTime: a.times.created.t,
 		Values:     a.values(),
 		Unread:     unread,
+		Open:       a.open(),
+		Lead:       a.lead.id(),
 	}
 	item.SourceTime, item.ZoneAssumed = a.times.latest()
 	return item, nil
 }
+
+// open tells whether a call still lacks what the vendor writes later (contracts/ipscape.md section 8). What is no call has
+// nothing to wait for that anybody knows of.
+func (a *activity) open() bool {
+	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.kind.v)), "call.") {
+		return false
+	}
+	talked := a.agent.id() != "" && a.times.answered.ok
+	switch {
+	case !a.times.hangUp.ok:
+		return true
+	case talked && !a.times.wrapUp.ok:
+		return true
+	}
+	return talked && strings.EqualFold(a.recordingStatus.v, recordingOn) && a.recording.media.id() == ""
+}
+
+// recordingOn is the status of a call that is, or was, being recorded.
+const recordingOn = "enabled"
 
 // latest is the activity's own time: it moves with each step of the call.
 func (t *activityTimes) latest() (at time.Time, assumed bool) {

@@ -34,7 +34,7 @@ func (s Settings) DialAttempt(raw []byte) (Item, error) {
 	}
 	item := Item{
 		ObjectID: d.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread,
-		FilterTime: d.dialled.t,
+		FilterTime: d.dialled.t, Lead: d.lead.id(),
 		Values: []any{
 			d.id.any(), d.activity.any(), d.parent.any(), d.root.any(), d.lead.any(), d.campaign.any(), d.campaignName.any(), d.kind.any(),
 			d.phone.any(), d.phoneIndex.int32(), d.dialStatus.any(), d.dialStatusName.any(), d.dialled.any(), d.answered.any(), d.hangUp.any(),

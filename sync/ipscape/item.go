@@ -44,6 +44,10 @@ type Item struct {
 	// Values is the typed row, in the order of the stream's columns: int64, int32, string, bool, time.Time,
 	// json.RawMessage, or nil for what was absent, null or unreadable.
 	Values []any
+	// Open tells that more of the object is still to come: its end, its wrap-up or its recording.
+	Open bool
+	// Lead is the id of the lead that it is about, empty for none.
+	Lead string
 	// Unread names the columns whose value was there and could not be read, or did not fit.
 	Unread []string
 }

@@ -120,11 +120,18 @@ type Item struct {
 	// SourceTime is the source's own time of this version, zero when it told none.
 	SourceTime  time.Time
 	ZoneAssumed bool
-	// FilterTime is the time that the list's window filters on, zero when absent.
+	// FilterTime is the time that the list's window filters on, zero when absent: when the object was made.
 	FilterTime time.Time
+	// Open tells that more of the object is still to come at its source. Touches are objects of the account that may have
+	// changed with it.
+	Open    bool
+	Touches []Ref
 	// Values is the typed row.
 	Values []any
 }
+
+// Ref names an object of an account.
+type Ref struct{ Stream, ObjectID string }
 
 // Record is an item with the time at which it was observed (law 4).
 type Record struct {
