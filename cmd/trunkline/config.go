@@ -63,6 +63,7 @@ type ipscapeConfig struct {
 	LookbackAt   cronSpec         `env:"IPSCAPE_SCHEDULE_LOOKBACK, default=@every 1h" help:"cron, @every or off"`
 	RescanAt     cronSpec         `env:"IPSCAPE_SCHEDULE_RESCAN, default=@daily" help:"cron, @every or off"`
 	SweepAt      cronSpec         `env:"IPSCAPE_SCHEDULE_SWEEP, default=@daily" help:"cron, @every or off; one pass over all leads"`
+	Writes       bool             `env:"IPSCAPE_WRITES, default=false" help:"true allows trunkline vendor ipscape what writes, rings or deletes there"`
 	Paths        prefixed         `env:"IPSCAPE_PATH_<OPERATION>" help:"path of an operation"`
 }
 

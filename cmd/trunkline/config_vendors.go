@@ -19,9 +19,16 @@ func (c *dialedinConfig) on() bool { return c.Token != "" }
 func (c *convoloConfig) on() bool  { return c.WidgetKey != "" }
 
 func (c *ipscapeConfig) client() ipscape.Config {
+	paths := map[string]string{}
+	for name, path := range c.Paths {
+		if op, ok := vendorapi.Find(ipscape.Described(), name); ok {
+			name = op.Name
+		}
+		paths[name] = path
+	}
 	return ipscape.Config{
 		BaseURL: string(c.BaseURL), Token: c.Token, AuthHeader: c.AuthHeader, AuthPrefix: c.AuthPrefix,
-		ExtraHeaders: c.ExtraHeaders, Timeout: c.Timeout.Duration, Paths: c.Paths,
+		ExtraHeaders: c.ExtraHeaders, Timeout: c.Timeout.Duration, Paths: paths, Writes: c.Writes,
 	}
 }
 

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/jobs/gate"
@@ -20,13 +23,18 @@ import (
 
 func newVendorHTTP() *http.Client { return vendorapi.NewHTTP() }
 
+// accountGate is the budget of one of the organisation's own accounts.
+func accountGate(ctx context.Context, db *store.DB, org uuid.UUID, account vendorAccount, log *slog.Logger) (*gate.Gate, error) {
+	hash := sha256.Sum256([]byte(account.credential.Reveal()))
+	return gate.New(ctx, db, gate.Config{
+		Key:  store.BudgetKey{Org: org, Account: store.DefaultAccount, Source: account.source},
+		Rate: float64(account.rate), CredentialHash: hash[:], Now: time.Now, Log: log,
+	})
+}
+
 // vendorClient is what all vendor clients have in common, with the account's budget as its gate.
 func (d *daemon) vendorClient(ctx context.Context, source pipeline.Source, perSecond rate, credential vendorapi.Secret) (vendorapi.Client, error) {
-	hash := sha256.Sum256([]byte(credential.Reveal()))
-	g, err := gate.New(ctx, d.db.DB, gate.Config{
-		Key:  store.BudgetKey{Org: d.org.ID, Account: store.DefaultAccount, Source: source},
-		Rate: float64(perSecond), CredentialHash: hash[:], Now: d.now, Log: d.log,
-	})
+	g, err := accountGate(ctx, d.db.DB, d.org.ID, vendorAccount{source, perSecond, credential}, d.log)
 	if err != nil {
 		return vendorapi.Client{}, err
 	}

@@ -76,7 +76,9 @@ type Operation struct {
 	Writes bool
 	// Irreversible marks what cannot be undone at the vendor.
 	Irreversible bool
-	Params       []Param
+	// Rings marks what may have a person called.
+	Rings  bool
+	Params []Param
 }
 
 // Param finds a parameter by its name.
@@ -136,7 +138,7 @@ func Catalogue() []Operation {
 				}, body(Instant, "nextAttemptTimestamp")),
 		},
 		{
-			Name: OpBulkCreateLeads, Summary: "create many leads, in parts", Method: http.MethodPost, Path: "/v3.0/leads/bulk", Guessed: true, Writes: true,
+			Name: OpBulkCreateLeads, Summary: "create many leads, in parts", Method: http.MethodPost, Path: "/v3.0/leads/bulk", Guessed: true, Writes: true, Rings: true,
 			Params: []Param{{Name: "leads", In: InBody, Type: Leads, Required: true, Help: "each with listId and customerKey"}},
 		},
 		{Name: OpListLeadLists, Summary: "one page of lead lists", Method: http.MethodGet, Path: "/v3.0/leads/lists", Params: params(cursor(), number64("campaignId"))},
@@ -151,7 +153,7 @@ func Catalogue() []Operation {
 				[]Param{{Name: "phone1", In: InQuery, Type: Text, Help: "E.164"}}),
 		},
 		{
-			Name: OpCreateLead, Summary: "create a lead, once for a customerKey in a list", Method: http.MethodPost, Path: "/v3.0/leads", Writes: true,
+			Name: OpCreateLead, Summary: "create a lead, once for a customerKey in a list", Method: http.MethodPost, Path: "/v3.0/leads", Writes: true, Rings: true,
 			Params: params(required(body(Integer, "listId")), body(Text, "customerKey", "timezone", "phone1", "phone2", "phone3"),
 				body(Instant, "nextAttemptTimestamp"), body(Object, "leadData"), body(Integer, "statusCode", "agentId")),
 		},

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// callable is a vendor whose operations an operator may run by name.
+type callable struct {
+	name, title string
+	operations  []vendorapi.Operation
+	// choose finds the operation of a name that several have, by its arguments; nil where no name is shared.
+	choose func(name string, args map[string]string) string
+	// check finds what is wrong with the arguments, beyond what vendorapi.Operation.Check finds; nothing is sent.
+	check func(c vendorCall) error
+	// account says whose budget the request takes from; off names the variable without which the vendor is off.
+	account func(c *config) (account vendorAccount, off string)
+	// forbidden names the setting that keeps the operation from running, and says why.
+	forbidden func(c *config, op string) error
+	// run sends the request and returns what is printed. Beside an error that is what was done before it.
+	run func(ctx context.Context, c *config, base vendorapi.Client, call vendorCall) (json.RawMessage, error)
+}
+
+// vendorAccount is what a budget needs to know of a vendor's account.
+type vendorAccount struct {
+	source     pipeline.Source
+	rate       rate
+	credential vendorapi.Secret
+}
+
+// vendorCall is one operation as it was asked for.
+type vendorCall struct {
+	op   vendorapi.Operation
+	args map[string]string
+	// out is the file that a recording goes to, empty for none, and maxOut its greatest size in bytes.
+	out    string
+	maxOut int64
+	// talk is where an operator is told what is no data.
+	talk io.Writer
+}
+
+func (p *program) vendorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "vendor VENDOR OPERATION [key=value…] [--yes]",
+		Short: "Run any documented operation of a vendor",
+		Args:  cobra.NoArgs,
+		RunE:  needsSubcommand,
+	}
+	for _, v := range callables() {
+		cmd.AddCommand(p.vendorOperations(v))
+	}
+	return cmd
+}
+
+func (p *program) vendorOperations(v *callable) *cobra.Command {
+	var yes, asJSON bool
+	var out string
+	var most int64
+	cmd := &cobra.Command{
+		Use:   v.name + " OPERATION [key=value…] [--yes]",
+		Short: "Run any documented operation of " + v.title,
+		Long: "Run any documented operation of " + v.title + " and print its answer as JSON.\n\n" +
+			"Names of operations in any case. What writes, rings or deletes needs --yes. The request waits for its turn in the account's\n" +
+			"budget, behind the daemon's live work. The answer is printed as it came: it may hold personal data.\n\n" + v.listing(),
+		Example:           v.example(),
+		ValidArgsFunction: v.complete,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			call, err := v.read(args)
+			if err != nil {
+				return withCode(exitUsage, err)
+			}
+			call.out, call.maxOut, call.talk = out, most<<20, p.stderr
+			if v.check != nil {
+				err = v.check(call)
+			}
+			if err == nil && call.op.Effect != vendorapi.Reads && !yes {
+				err = fmt.Errorf("%s %s: say --yes if that is meant", call.op.Name, call.op.Effect)
+			}
+			if err != nil {
+				return withCode(exitUsage, err)
+			}
+			return p.callVendor(cmd.Context(), v, call)
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do what writes, rings or deletes")
+	jsonFlag(cmd, &asJSON)
+	if v.name == "ipscape" {
+		cmd.Flags().StringVar(&out, "out", "", "with get_media: file for the recording, should the vendor answer its audio")
+		cmd.Flags().Int64Var(&most, "max-mib", 64, "with --out: the largest recording that is taken, in MiB")
+	}
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		for i := range args {
+			// Help of one operation is its own lines only.
+			if op, _, err := v.find(args[i:]); err == nil {
+				fmt.Fprint(cmd.OutOrStdout(), describe(op))
+				return
+			}
+		}
+		help(cmd, args)
+	})
+	return cmd
+}
+
+var (
+	nameWord = regexp.MustCompile(`^[A-Za-z][A-Za-z_/ -]*$`)
+	argName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_ ]*$`)
+)
+
+// read takes a command line apart: the operation's name, which may be several words, and key=value.
+func (v *callable) read(words []string) (vendorCall, error) {
+	op, rest, err := v.find(words)
+	if err != nil {
+		return vendorCall{}, err
+	}
+	call := vendorCall{op: op, args: map[string]string{}}
+	var errs []error
+	for i, word := range rest {
+		name, value, ok := strings.Cut(word, "=")
+		name = strings.TrimSpace(name)
+		if !ok || !argName.MatchString(name) {
+			// Not quoted: it may be somebody's number.
+			errs = append(errs, fmt.Errorf("what follows %s must be key=value: the %s is not", op.Name, ordinal(i+1)))
+			continue
+		}
+		for _, p := range op.Params {
+			if !strings.EqualFold(p.Name, name) {
+				continue
+			}
+			name = p.Name
+			if long := p.Type == "object" || p.Type == "leads"; long {
+				if value, err = fromFile(value); err != nil {
+					errs = append(errs, fmt.Errorf("%s: %w", name, err))
+				}
+			}
+		}
+		if _, twice := call.args[name]; twice {
+			errs = append(errs, fmt.Errorf("%s: is given twice", name))
+		}
+		call.args[name] = value
+	}
+	if v.choose != nil {
+		if better, ok := vendorapi.Find(v.operations, v.choose(op.Name, call.args)); ok {
+			call.op = better
+		}
+	}
+	if len(errs) > 0 {
+		return call, errors.Join(errs...)
+	}
+	if err := call.op.Check(call.args); err != nil {
+		return call, fmt.Errorf("%s: %w", call.op.Name, err)
+	}
+	return call, nil
+}
+
+// find reads the operation's name from the first words and returns the words after it.
+func (v *callable) find(words []string) (vendorapi.Operation, []string, error) {
+	n := 0
+	for n < len(words) && nameWord.MatchString(words[n]) {
+		n++
+	}
+	for k := n; k > 0; k-- {
+		if op, ok := vendorapi.Find(v.operations, strings.Join(words[:k], " ")); ok {
+			return op, words[k:], nil
+		}
+	}
+	if n == 0 {
+		return vendorapi.Operation{}, nil, fmt.Errorf("the first word must be an operation; trunkline vendor %s lists them", v.name)
+	}
+	name := strings.Join(words[:n], " ")
+	err := fmt.Errorf("%s has no operation %q; trunkline vendor %s lists them", v.title, name, v.name)
+	if near := v.similar(name); len(near) > 0 {
+		err = fmt.Errorf("%s has no operation %q; did you mean %s?", v.title, name, strings.Join(near, " or "))
+	}
+	return vendorapi.Operation{}, nil, err
+}
+
+// similar finds the operations whose names are near a misspelt one.
+func (v *callable) similar(name string) []string {
+	flat := strings.NewReplacer("_", "", " ", "", "-", "", "/", "")
+	index := &cobra.Command{SuggestionsMinimumDistance: 3}
+	for _, op := range v.operations {
+		index.AddCommand(&cobra.Command{Use: strings.ToLower(flat.Replace(op.Name)), Run: func(*cobra.Command, []string) {}})
+	}
+	var near []string
+	for _, hit := range index.SuggestionsFor(strings.ToLower(flat.Replace(name))) {
+		if op, ok := vendorapi.Find(v.operations, hit); ok && !slices.Contains(near, op.Name) {
+			near = append(near, op.Name)
+		}
+	}
+	return near
+}
+
+func ordinal(n int) string {
+	switch {
+	case n%10 == 1 && n != 11:
+		return fmt.Sprintf("%dst", n)
+	case n%10 == 2 && n != 12:
+		return fmt.Sprintf("%dnd", n)
+	case n%10 == 3 && n != 13:
+		return fmt.Sprintf("%drd", n)
+	}
+	return fmt.Sprintf("%dth", n)
+}
+
+// listing tells of every operation, what it does and what it takes.
+func (v *callable) listing() string {
+	var b strings.Builder
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "Operations (an argument with * must be given):")
+	for _, op := range v.operations {
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", op.Name, op.Effect, op.Summary)
+		var args []string
+		for _, p := range op.Params {
+			args = append(args, starred(p))
+		}
+		if op.Further != "" {
+			args = append(args, "…")
+		}
+		if len(args) > 0 {
+			fmt.Fprintf(tw, "  \t\t  %s\n", strings.Join(args, " "))
+		}
+	}
+	_ = tw.Flush() // into memory
+	return strings.TrimRight(b.String(), "\n") + "\n\nMore of one operation: trunkline vendor " + v.name + " OPERATION --help"
+}
+
+// describe tells of one operation at length.
+func describe(op vendorapi.Operation) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s (%s)\n", op.Name, op.Summary, op.Effect)
+	if op.Note != "" {
+		fmt.Fprintf(&b, "Note: %s.\n", op.Note)
+	}
+	if len(op.Params) > 0 {
+		fmt.Fprintln(&b, "\nArguments (those with * must be given):")
+	}
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, p := range op.Params {
+		kind := p.Type
+		if p.Values != nil {
+			kind = strings.Join(p.Values, "|")
+		}
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", starred(p), kind, p.Help)
+	}
+	_ = tw.Flush() // into memory
+	if op.Further != "" {
+		fmt.Fprintf(&b, "Further arguments: %s.\n", op.Further)
+	}
+	return b.String()
+}
+
+func starred(p vendorapi.Param) string {
+	if p.Required {
+		return p.Name + "*"
+	}
+	return p.Name
+}
+
+func (v *callable) example() string {
+	for _, op := range v.operations {
+		if op.Effect != vendorapi.Reads || len(op.Params) == 0 {
+			continue
+		}
+		return "  trunkline vendor " + v.name + " " + op.Name + " " + op.Params[len(op.Params)-1].Name + "=…"
+	}
+	return "  trunkline vendor " + v.name + " " + v.operations[0].Name + " --help"
+}
+
+// complete offers the operations' names, then the arguments of the one that was chosen.
+func (v *callable) complete(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		var names []string
+		for _, op := range v.operations {
+			names = append(names, op.Name+"\t"+string(op.Effect)+": "+op.Summary)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+	op, rest, err := v.find(args)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, p := range op.Params {
+		given := func(word string) bool { return strings.HasPrefix(strings.ToLower(word), strings.ToLower(p.Name)+"=") }
+		if !slices.ContainsFunc(rest, given) {
+			names = append(names, p.Name+"=")
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+// fromFile replaces @FILE by what the file holds, for values that are too long for a command line.
+func fromFile(value string) (string, error) {
+	path, ok := strings.CutPrefix(value, "@")
+	if !ok {
+		return value, nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return "", errors.New("names a file that cannot be read")
+	}
+	return string(text), nil
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/trunkline/trunkline/sync/ipscape"
+	"github.com/trunkline/trunkline/sync/sandbox"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// TestVendorUsage asks wrongly, and asks for help: both without any setting at hand.
+func TestVendorUsage(t *testing.T) {
+	t.Parallel()
+	ask := func(args ...string) ended { return runChild(t, nil, append([]string{"vendor"}, args...)...) }
+	for _, v := range callables() {
+		for _, args := range [][]string{{v.name}, {v.name, "--help"}} {
+			got := ask(args...)
+			for _, op := range v.operations {
+				if got.code != exitDone || !strings.Contains(got.stdout, "  "+op.Name+" ") || !strings.Contains(got.stdout, op.Summary) {
+					t.Fatalf("vendor %q does not list %s: %s", args, op.Name, got)
+				}
+				for _, p := range op.Params {
+					if !strings.Contains(got.stdout, p.Name) {
+						t.Errorf("vendor %q does not name %s of %s", args, p.Name, op.Name)
+					}
+				}
+			}
+		}
+	}
+	for want, args := range map[string][]string{
+		"did you mean list_activities?":          {"ipscape", "List-Aktivities"},
+		"there is no argument listID":            {"ipscape", "get", "activity", "activityId=3", "listID=4"},
+		"activityId: is missing":                 {"ipscape", "GET_ACTIVITY"},
+		"the 1st is not":                         {"ipscape", "list_leads", "+61400111222"},
+		"campaignId: is no whole number":         {"ipscape", "ListLeads", "CAMPAIGNID=x"},
+		"campaignId: is given twice":             {"ipscape", "ListLeads", "campaignId=1", "campaignid=2"},
+		"create_lead rings: say --yes":           {"ipscape", "create_lead", "listId=120"},
+		"remove_personal_data deletes: say":      {"ipscape", "remove personal data", "phoneNumber=+61400111222"},
+		"bulk_create_leads: leads: is missing":   {"ipscape", "bulk lead create"},
+		"set_call_recording: agentId: is missin": {"ipscape", "start/stop call recording", "recording=true"},
+		"nothing to change":                      {"ipscape", "update_lead", "leadId=1", "--yes"},
+		"--out goes with get_media only":         {"ipscape", "get_lead", "leadId=1", "--out", "x"},
+	} {
+		if got := ask(args...); got.code != exitUsage || !strings.Contains(got.stderr, want) || strings.Contains(got.stderr, "400111222") || got.stdout != "" {
+			t.Errorf("vendor %q: want %q and exit 2, got %s", args, want, got)
+		}
+	}
+	if got := ask("ipscape", "Get Lead", "--help"); got.code != exitDone || !strings.Contains(got.stdout, "leadId*") || strings.Contains(got.stdout, "list_users") {
+		t.Errorf("help of one operation: %s", got)
+	}
+	done := runChild(t, nil, "__complete", "vendor", "ipscape", "list_leads", "campaignId=1", "")
+	if !strings.Contains(done.stdout, "customerKey=\n") || strings.Contains(done.stdout, "campaignId=") {
+		t.Errorf("completion of arguments: %s", done)
+	}
+	if done := runChild(t, nil, "__complete", "vendor", "ipscape", ""); strings.Count(done.stdout, "\t") != 20 {
+		t.Errorf("completion of operations: %s", done)
+	}
+}
+
+// TestVendorIPSCAPE runs operations of each kind against the simulated vendor, without a daemon and beside one.
+func TestVendorIPSCAPE(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Seed: 31, Activities: 30, Leads: 12, Posts: -1}, nil)
+	if got := r.command("vendor", "ipscape", "list_leads"); got.code != exitDatabase {
+		t.Fatalf("before the schema is made: %s", got)
+	}
+	if got := r.command("migrate", "up"); got.code != exitDone {
+		t.Fatal(got)
+	}
+	ask := func(changes map[string]string, args ...string) ended {
+		t.Helper()
+		return runChild(t, r.with(changes), append([]string{"vendor", "ipscape"}, args...)...)
+	}
+	lead := r.box.IPSCAPE().Leads()[0]
+	id := fmt.Sprint(lead.ID)
+
+	got := ask(nil, "Get-Lead", "leadid="+id)
+	var answer struct{ LeadID int64 }
+	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != exitDone || answer.LeadID != lead.ID || !strings.Contains(got.stdout, "\n  \"leadId\"") || got.stderr != "" {
+		t.Errorf("get_lead: %v %s", err, got)
+	}
+	if got := ask(nil, "get_lead", "leadId=424242"); got.code != exitFailed || got.stdout != "" {
+		t.Errorf("a lead that is not there: %s", got)
+	}
+	if got := ask(map[string]string{"IPSCAPE_WRITES": "false"}, "update_lead", "leadId="+id, "statusCode=3", "--yes"); got.code != exitConfig || !strings.Contains(got.stderr, "IPSCAPE_WRITES") {
+		t.Errorf("a write that is not allowed: %s", got)
+	}
+	if got := ask(map[string]string{"IPSCAPE_TOKEN": ""}, "list_leads"); got.code != exitConfig || !strings.Contains(got.stderr, "IPSCAPE_TOKEN") {
+		t.Errorf("a vendor that is off: %s", got)
+	}
+	if got := ask(map[string]string{"IPSCAPE_PATH_GET_LEAD": "/v3.0/nowhere/{leadId}"}, "get_lead", "leadId="+id); got.code != exitFailed {
+		t.Errorf("the path was not overridden: %s", got)
+	}
+	if got := ask(map[string]string{"IPSCAPE_PATH_BULK_LEAD_CREATE": "/v3.0/leads"}, "list_leads"); got.code != exitDone {
+		t.Errorf("the contract's name of an operation in a path: %s", got)
+	}
+
+	// A stale token in an operator's shell is refused, and stops nobody else.
+	if got := ask(map[string]string{"IPSCAPE_TOKEN": "stale-token-of-somebody-1234"}, "list_leads"); got.code != exitDenied || strings.Contains(got.stderr, "stale-token") {
+		t.Errorf("refused credentials: %s", got)
+	}
+	if n := one[int](r, `select count(*) from ops.budgets where denied_at is not null`); n != 0 {
+		t.Error("the operator's stale token marked the account as denied")
+	}
+
+	// What was created before the answer was lost is found by its key, and created once.
+	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Op: ipscape.OpCreateLead, Kind: sandbox.FaultCutAfter})
+	create := []string{"create_lead", "listId=120", "customerKey=from-the-shell", "phone1=+61400111999", "--yes"}
+	for i := range 2 {
+		if got := ask(nil, create...); got.code != exitDone || !strings.Contains(got.stdout, `"found": true`) {
+			t.Errorf("create %d: %s", i, got)
+		}
+	}
+	made := 0
+	for _, l := range r.box.IPSCAPE().Leads() {
+		if l.CustomerKey == "from-the-shell" {
+			made++
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d leads were made", made)
+	}
+
+	// What a vendor quotes of the request stays out of the error.
+	r.box.Faults().Add(sandbox.Fault{
+		Vendor: sandbox.VendorIPSCAPE, Kind: sandbox.FaultStatus, Status: http.StatusUnprocessableEntity, Body: "no Quillonius at +61400111998",
+	})
+	got = ask(nil, "update_lead", "leadId="+id, "phone1=+61400111998", `leadData={"first":"Quillonius"}`, "--yes")
+	if got.code != exitFailed || strings.Contains(got.stderr, "Quillonius") || strings.Contains(got.stderr, "400111998") {
+		t.Errorf("a refused write: %s", got)
+	}
+
+	r.vendorMedia(ask)
+
+	// Behind a daemon: the budget's second lane, and the daemon's own work goes on.
+	r.serve(map[string]string{"IPSCAPE_RATE": "20"})
+	if got := ask(map[string]string{"IPSCAPE_RATE": "20"}, "list_activities", "campaignId=12"); got.code != exitDone {
+		t.Errorf("beside a daemon: %s", got)
+	}
+	r.exec(`update ops.budgets set paused_until = now() + interval '50 seconds' where source = 'ipscape'`)
+	if got := ask(map[string]string{"IPSCAPE_RATE": "20"}, "list_users"); got.code != exitFailed || !strings.Contains(got.stderr, "limited, wait") {
+		t.Errorf("a paused account: %s", got)
+	}
+	r.lawful()
+}
+
+// vendorMedia saves a recording that the vendor answers, and none that it does not.
+func (r *rig) vendorMedia(ask func(changes map[string]string, args ...string) ended) {
+	r.Helper()
+	var media string
+	for _, a := range r.box.IPSCAPE().Activities() {
+		if a.Recording != nil {
+			media = fmt.Sprint(a.Recording.MediaID)
+		}
+	}
+	file := filepath.Join(r.TempDir(), "call.wav")
+	save := []string{"get_media", "mediaId=" + media, "--out", file}
+	if got := ask(nil, save...); got.code != exitDone || !strings.Contains(got.stdout, "mediaUri") || exists(file) {
+		r.Errorf("metadata in place of audio: %s", got)
+	}
+	r.box.IPSCAPE().SetAudio("audio/wav", make([]byte, 2<<20))
+	if got := ask(nil, "get_media", "mediaId="+media); got.code != exitFailed || !strings.Contains(got.stderr, "--out FILE") {
+		r.Errorf("audio without a file: %s", got)
+	}
+	if got := ask(nil, append(save, "--max-mib", "1")...); got.code != exitFailed || exists(file) {
+		r.Errorf("a recording above the cap: %s", got)
+	}
+	got := ask(nil, save...)
+	info, err := os.Stat(file)
+	if got.code != exitDone || err != nil || info.Size() != 2<<20 || info.Mode().Perm() != 0o600 || !strings.Contains(got.stdout, `"bytes": 2097152`) {
+		r.Errorf("a recording: %v %s", err, got)
+	}
+	r.box.IPSCAPE().SetAudio("", nil)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Every vendor's operations have names that are told apart, and arguments that are told apart in any case.
+func TestVendorNames(t *testing.T) {
+	t.Parallel()
+	for _, v := range callables() {
+		seen := map[string]string{}
+		for _, op := range v.operations {
+			for _, name := range append([]string{op.Name}, op.Aliases...) {
+				found, ok := vendorapi.Find(v.operations, strings.ToUpper(name))
+				if !ok || found.Name != op.Name {
+					t.Errorf("%s: %q finds %q", v.name, name, found.Name)
+				}
+			}
+			for _, p := range op.Params {
+				key := op.Name + " " + strings.ToLower(p.Name)
+				if other, twice := seen[key]; twice {
+					t.Errorf("%s %s: %s and %s", v.name, op.Name, other, p.Name)
+				}
+				seen[key] = p.Name
+			}
+		}
+	}
+	if n := len(ipscape.Described()); n != 20 {
+		t.Errorf("%d operations of ipSCAPE", n)
+	}
+}
