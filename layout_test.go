@@ -73,7 +73,7 @@ func rules() []rule {
 	const river, pgx = "github.com/riverqueue", "github.com/jackc"
 	return []rule{
 		{folders: []string{"sync/pipeline"}, not: []string{river, pgx, "net/http", "database/sql"}},
-		{folders: []string{"sync/vendorapi"}, not: []string{river, pgx, "database/sql"}},
+		{folders: []string{"sync/vendorapi"}, ours: []string{"sync/pipeline"}, not: []string{river, pgx, "database/sql"}},
 		{folders: vendorFolders, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river, pgx, "database/sql"}},
 		{folders: []string{"sync/walk", "sync/deliver"}, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river}},
 		{folders: []string{"migrations", "store/embedded"}},

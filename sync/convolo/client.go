@@ -2,7 +2,6 @@ package convolo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -56,16 +55,15 @@ func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadVi
 			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: ReasonBadParameter}
 	}
 	personal := c.personal(lead, params)
-	api := c.api
-	api.Secrets = c.hidden(personal)
-	resp, err := api.Do(ctx, vendorapi.Request{
+	resp, err := c.api.Masking(personal).Do(ctx, vendorapi.Request{
 		Op: opStartCall, Method: http.MethodPost, Lane: vendorapi.Live, Push: true, Body: raw, ContentType: "application/json",
 	})
 	if err != nil {
-		return c.failed(err, personal)
+		err = c.api.PushFailed(err, personal)
+		return vendorapi.OutcomeOf(err, ReasonWrongURL), err
 	}
 	outcome := judge(resp.Header, resp.Body)
-	outcome.Detail = c.mask(string(resp.Body[:min(len(resp.Body), 2048)]), personal)
+	outcome.Detail = c.api.Mask(string(resp.Body[:min(len(resp.Body), 2048)]), personal)
 	if outcome.State == pipeline.OutcomeConfirmed {
 		if outcome.Reason == "" {
 			outcome.Detail = strings.Join(notes, "; ")
@@ -75,18 +73,6 @@ func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadVi
 	return outcome, &vendorapi.Error{
 		Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Status: resp.Status, Code: outcome.Reason, Sent: true, Detail: outcome.Detail,
 	}
-}
-
-// failed sorts a request without a 2xx answer and masks what the error quotes.
-func (c *Client) failed(err error, personal []string) (pipeline.Outcome, error) {
-	if v, ok := errors.AsType[*vendorapi.Error](err); ok {
-		c.maskError(v, personal)
-		if configFault(v.Status) {
-			// Our URL is wrong, not the lead: nothing may be given up over it.
-			v.Kind = vendorapi.Denied
-		}
-	}
-	return outcomeOf(err), err
 }
 
 // personal returns what of the request must not be quoted: the lead's values, the parameters and the agents.
@@ -99,31 +85,6 @@ func (c *Client) personal(lead pipeline.LeadView, params map[string]string) []st
 		values = append(values, agent.Name, agent.Phone, strings.TrimPrefix(agent.Phone, "+"))
 	}
 	return values
-}
-
-// maskError masks what a failed request quotes. The cause is kept unless it quotes the vendor, as one about a bad redirect does.
-func (c *Client) maskError(v *vendorapi.Error, personal []string) {
-	v.Detail = c.mask(pipeline.WholeWords(v.Detail), personal)
-	if v.Err == nil {
-		return
-	}
-	if text := v.Err.Error(); vendorapi.Scrub(pipeline.Mask(text, personal...), c.hidden(personal)...) != text {
-		v.Err = errors.New(c.mask(text, personal))
-	}
-}
-
-// mask makes an answer fit to be stored and logged.
-func (c *Client) mask(text string, personal []string) string {
-	return vendorapi.Excerpt([]byte(pipeline.Mask(text, personal...)), c.hidden(personal)...)
-}
-
-// hidden returns what is masked in every form that a secret may take, hex and base64 among them.
-func (c *Client) hidden(personal []string) []vendorapi.Secret {
-	secrets := slices.Clone(c.api.Secrets)
-	for _, value := range personal {
-		secrets = append(secrets, vendorapi.Secret(value))
-	}
-	return secrets
 }
 
 // Render returns the request that StartCall would send, as a person may see it: keys and phones are masked. The error names

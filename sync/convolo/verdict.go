@@ -3,17 +3,15 @@ package convolo
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"mime"
 	"net/http"
 	"regexp"
 	"strings"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
-	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-// Reasons of an outcome, for counting.
+// Reasons of an outcome, for counting, beside those of vendorapi.
 const (
 	// ReasonNoPhone: the lead has no number in E.164; nothing was sent.
 	ReasonNoPhone = "no_phone"
@@ -28,15 +26,9 @@ const (
 	// webhooks will tell.
 	ReasonUnreadable = "unreadable_answer"
 	// ReasonEmptyAnswer goes with a confirmed outcome in the same way.
-	ReasonEmptyAnswer  = "empty_answer"
-	ReasonBadRequest   = "bad_request"
-	ReasonCredentials  = "credentials"
-	ReasonRedirected   = "redirected"
-	ReasonWrongURL     = "wrong_url"
-	ReasonLimited      = "limited"
-	ReasonServerError  = "server_error"
-	ReasonCut          = "answer_cut"
-	ReasonNotConnected = "not_connected"
+	ReasonEmptyAnswer = "empty_answer"
+	// ReasonWrongURL: 404 and the like.
+	ReasonWrongURL = "wrong_url"
 )
 
 var (
@@ -82,52 +74,4 @@ func refused(success any) bool {
 		return strings.EqualFold(v, "false") || v == "0"
 	}
 	return false
-}
-
-// configFault tells whether a status says that the URL is wrong (contract section 4: alarm, do not follow).
-func configFault(status int) bool {
-	switch status {
-	case http.StatusSwitchingProtocols, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
-		return true
-	}
-	return status/100 == 3
-}
-
-// outcomeOf sorts a request that brought no 2xx answer.
-func outcomeOf(err error) pipeline.Outcome {
-	v, ok := errors.AsType[*vendorapi.Error](err)
-	if !ok {
-		// Only the wait for the account's budget fails without a vendor error, and that is before anything is sent.
-		return pipeline.Outcome{State: pipeline.OutcomeNotSent, Reason: ReasonNotConnected}
-	}
-	o := pipeline.Outcome{Detail: v.Detail}
-	switch v.Kind {
-	case vendorapi.Limited:
-		o.State, o.Reason = pipeline.OutcomeLimited, ReasonLimited
-	case vendorapi.Denied:
-		o.State, o.Reason = pipeline.OutcomeDenied, deniedReason(v.Status)
-	case vendorapi.Refused:
-		o.State, o.Reason = pipeline.OutcomeRejected, ReasonBadRequest
-	case vendorapi.Transient, vendorapi.Unknown, vendorapi.Malformed:
-		switch {
-		case !v.Sent:
-			o.State, o.Reason = pipeline.OutcomeNotSent, ReasonNotConnected
-		case v.Status >= http.StatusBadRequest:
-			// A phone may be ringing all the same.
-			o.State, o.Reason = pipeline.OutcomeUnknown, ReasonServerError
-		default:
-			o.State, o.Reason = pipeline.OutcomeUnknown, ReasonCut
-		}
-	}
-	return o
-}
-
-func deniedReason(status int) string {
-	switch {
-	case status/100 == 3:
-		return ReasonRedirected
-	case configFault(status):
-		return ReasonWrongURL
-	}
-	return ReasonCredentials
 }

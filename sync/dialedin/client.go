@@ -2,12 +2,10 @@ package dialedin
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -70,24 +68,12 @@ var (
 func (c *Client) post(ctx context.Context, op operation, form url.Values, personal []string) (*vendorapi.Response, error) {
 	form.Set("token", c.config.Token.Reveal())
 	form.Set("accid", c.config.AccID)
-	api := c.api
-	api.Secrets = c.hidden(personal)
-	resp, err := api.Do(ctx, vendorapi.Request{
+	resp, err := c.api.Masking(personal).Do(ctx, vendorapi.Request{
 		Op: op.name, Method: http.MethodPost, Path: c.scripts[op.group], Lane: vendorapi.Live,
 		Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded",
 		Push: op.push, Keyed: op.repeatable,
 	})
-	if err == nil {
-		return resp, nil
-	}
-	if v, ok := errors.AsType[*vendorapi.Error](err); ok {
-		c.maskError(v, personal)
-		if configFault(v.Status) {
-			// Our settings are wrong, not the lead: nothing may be given up over it.
-			v.Kind = vendorapi.Denied
-		}
-	}
-	return nil, err
+	return resp, c.api.PushFailed(err, personal)
 }
 
 // push sends an operation with an effect and judges the answer. The error is nil exactly when the outcome is confirmed; else
@@ -98,109 +84,26 @@ func (c *Client) push(ctx context.Context, op operation, form url.Values, person
 	}
 	resp, err := c.post(ctx, op, form, personal)
 	if err != nil {
-		return outcomeOf(err), err
+		return vendorapi.OutcomeOf(err, ReasonNotFoundScript), err
 	}
 	state, reason := c.rules.judge(resp.Body, personal...)
-	detail := c.mask(normalise(resp.Body[:min(len(resp.Body), 2048)]), personal)
+	detail := c.api.Mask(normalise(resp.Body[:min(len(resp.Body), 2048)]), personal)
 	if state == pipeline.OutcomeConfirmed {
 		c.api.Log.DebugContext(ctx, "dialedin accepted", "op", op.name, "answer", variant(resp.Body))
 		return pipeline.Outcome{State: state}, nil
 	}
 	if state == pipeline.OutcomeDenied {
-		c.deny(ctx)
+		c.api.Deny(ctx)
 	}
 	return pipeline.Outcome{State: state, Reason: reason, Detail: detail}, &vendorapi.Error{
 		Vendor: c.api.Vendor, Op: op.name, Kind: kindOf(state, op), Status: resp.Status, Code: reason, Sent: true, Detail: detail,
 	}
 }
 
-// deny pauses the account when the answer's text, and not its status, said that the credentials are wrong. Its context
-// outlives a stop: the next daemon must not repeat what this one was just told.
-func (c *Client) deny(ctx context.Context) {
-	if c.api.Gate == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	c.api.Gate.Denied(ctx)
-}
-
 // unsent reports a request that was never made.
 func (c *Client) unsent(op operation, state pipeline.OutcomeState, reason string) (pipeline.Outcome, error) {
 	return pipeline.Outcome{State: state, Reason: reason},
 		&vendorapi.Error{Vendor: c.api.Vendor, Op: op.name, Kind: kindOf(state, op), Code: reason}
-}
-
-// maskError masks what a failed request quotes. The cause is kept unless it quotes the vendor, as one about a bad redirect does.
-func (c *Client) maskError(v *vendorapi.Error, personal []string) {
-	v.Detail = c.mask(pipeline.WholeWords(v.Detail), personal)
-	if v.Err == nil {
-		return
-	}
-	if text := v.Err.Error(); vendorapi.Scrub(pipeline.Mask(text, personal...), c.hidden(personal)...) != text {
-		v.Err = errors.New(c.mask(text, personal))
-	}
-}
-
-// mask makes an answer fit to be stored and logged.
-func (c *Client) mask(text string, personal []string) string {
-	return vendorapi.Excerpt([]byte(pipeline.Mask(text, personal...)), c.hidden(personal)...)
-}
-
-// hidden returns what is masked in every form that a secret may take, hex and base64 among them.
-func (c *Client) hidden(personal []string) []vendorapi.Secret {
-	secrets := slices.Clone(c.api.Secrets)
-	for _, value := range personal {
-		secrets = append(secrets, vendorapi.Secret(value))
-	}
-	return secrets
-}
-
-// configFault tells whether a status says that base URL or script name are wrong (contract section 8: stop, alert).
-func configFault(status int) bool {
-	switch status {
-	case http.StatusSwitchingProtocols, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
-		return true
-	}
-	return status/100 == 3
-}
-
-// outcomeOf sorts a request that brought no 2xx answer.
-func outcomeOf(err error) pipeline.Outcome {
-	v, ok := errors.AsType[*vendorapi.Error](err)
-	if !ok {
-		// Only the wait for the account's budget fails without a vendor error, and that is before anything is sent.
-		return pipeline.Outcome{State: pipeline.OutcomeNotSent, Reason: ReasonNotConnected}
-	}
-	o := pipeline.Outcome{Detail: v.Detail}
-	switch v.Kind {
-	case vendorapi.Limited:
-		o.State, o.Reason = pipeline.OutcomeLimited, ReasonLimited
-	case vendorapi.Denied:
-		o.State, o.Reason = pipeline.OutcomeDenied, deniedReason(v.Status)
-	case vendorapi.Refused:
-		o.State, o.Reason = pipeline.OutcomeRejected, ReasonBadRequest
-	case vendorapi.Transient, vendorapi.Unknown, vendorapi.Malformed:
-		switch {
-		case !v.Sent:
-			o.State, o.Reason = pipeline.OutcomeNotSent, ReasonNotConnected
-		case v.Status >= http.StatusBadRequest:
-			o.State, o.Reason = pipeline.OutcomeUnknown, ReasonServerError
-		default:
-			o.State, o.Reason = pipeline.OutcomeUnknown, ReasonCut
-		}
-	}
-	return o
-}
-
-func deniedReason(status int) string {
-	switch {
-	case status/100 == 3:
-		return ReasonRedirected
-	case configFault(status):
-		return ReasonNotFoundScript
-	}
-	return ReasonCredentials
 }
 
 // kindOf is the error kind that goes with an outcome.

@@ -37,7 +37,7 @@ func (c *Client) Search(ctx context.Context, clientID string) (found bool, exter
 		Vendor: c.api.Vendor, Op: opSearch.name, Kind: vendorapi.Malformed, Status: resp.Status, Code: ReasonUnreadable, Sent: true, Err: err,
 	}
 	if state, reason := c.rules.judge(resp.Body); state == pipeline.OutcomeDenied {
-		c.deny(ctx)
+		c.api.Deny(ctx)
 		v.Kind, v.Code = vendorapi.Denied, reason
 	}
 	return false, "", v

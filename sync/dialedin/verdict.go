@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
 // Class is a kind of answer that an operator may describe by a pattern of their own.
@@ -25,7 +26,7 @@ const (
 	ClassUnknown     Class = "unknown"
 )
 
-// Reasons of an outcome, for counting. The first two are pinned (interface.md section 5).
+// Reasons of an outcome, for counting, beside those of vendorapi. The first two are pinned (interface.md section 5).
 const (
 	ReasonDuplicatePhone = "duplicate_phone"
 	ReasonNotNANP        = "not_nanp"
@@ -48,15 +49,8 @@ const (
 	ReasonHTMLAnswer   = "html_answer"
 	ReasonUnreadable   = "unreadable_answer"
 	ReasonAlreadyThere = "already_listed"
-	ReasonCredentials  = "credentials"
 	// ReasonNotFoundScript: 404, a wrong base URL or script name.
 	ReasonNotFoundScript = "not_found_script"
-	ReasonRedirected     = "redirected"
-	ReasonBadRequest     = "bad_request"
-	ReasonServerError    = "server_error"
-	ReasonCut            = "answer_cut"
-	ReasonNotConnected   = "not_connected"
-	ReasonLimited        = "limited"
 )
 
 // rules are the compiled patterns of one account.
@@ -151,7 +145,7 @@ func (r *rules) judge(body []byte, personal ...string) (pipeline.OutcomeState, s
 	case brokenScript.MatchString(text):
 		return pipeline.OutcomeUnknown, ReasonUnreadable
 	case r.speaksOfCredentials(text, personal):
-		return pipeline.OutcomeDenied, ReasonCredentials
+		return pipeline.OutcomeDenied, vendorapi.ReasonCredentials
 	case result == nil:
 		return pipeline.OutcomeUnknown, ReasonUnreadable
 	case result[1] == "", looksOK.MatchString(result[1]):
@@ -173,7 +167,7 @@ func (r *rules) judgeInner(digits, text string, personal []string) (pipeline.Out
 	case code < 100:
 		return pipeline.OutcomeUnknown, ReasonInnerCut
 	case code/100 == 4 && r.speaksOfCredentials(text, personal):
-		return pipeline.OutcomeDenied, ReasonCredentials
+		return pipeline.OutcomeDenied, vendorapi.ReasonCredentials
 	case code/100 == 4:
 		return pipeline.OutcomeRejected, ReasonInner4xx
 	default:
