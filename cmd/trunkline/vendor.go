@@ -22,14 +22,16 @@ import (
 type callable struct {
 	name, title string
 	operations  []vendorapi.Operation
-	// choose finds the operation of a name that several have, by its arguments; nil where no name is shared.
-	choose func(name string, args map[string]string) string
+	// choose tells which operation is meant by a name that several have, by the words after it; nil where no name is shared.
+	choose func(name string, words []string) string
 	// check finds what is wrong with the arguments, beyond what vendorapi.Operation.Check finds; nothing is sent.
 	check func(c vendorCall) error
 	// account says whose budget the request takes from; off names the variable without which the vendor is off.
 	account func(c *config) (account vendorAccount, off string)
 	// forbidden names the setting that keeps the operation from running, and says why.
 	forbidden func(c *config, op string) error
+	// phones are the numbers, in E.164, of whom the call may ring.
+	phones func(c *config, call vendorCall) []string
 	// run sends the request and returns what is printed. Beside an error that is what was done before it.
 	run func(ctx context.Context, c *config, base vendorapi.Client, call vendorCall) (json.RawMessage, error)
 }
@@ -129,6 +131,9 @@ func (v *callable) read(words []string) (vendorCall, error) {
 	if err != nil {
 		return vendorCall{}, err
 	}
+	if v.choose != nil {
+		op, _ = vendorapi.Find(v.operations, v.choose(op.Name, rest))
+	}
 	call := vendorCall{op: op, args: map[string]string{}}
 	var errs []error
 	for i, word := range rest {
@@ -154,11 +159,6 @@ func (v *callable) read(words []string) (vendorCall, error) {
 			errs = append(errs, fmt.Errorf("%s: is given twice", name))
 		}
 		call.args[name] = value
-	}
-	if v.choose != nil {
-		if better, ok := vendorapi.Find(v.operations, v.choose(op.Name, call.args)); ok {
-			call.op = better
-		}
 	}
 	if len(errs) > 0 {
 		return call, errors.Join(errs...)

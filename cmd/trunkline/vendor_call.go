@@ -16,11 +16,18 @@ import (
 
 // operatorGate is an account's budget for an operator's requests. They wait their turn behind live work, and what the vendor
 // thinks of credentials that stand in an operator's shell says nothing of the daemon's.
-type operatorGate struct{ *gate.Gate }
+type operatorGate struct {
+	*gate.Gate
+	// before has the last word on each request, after its turn has come.
+	before func(context.Context) error
+}
 
 // Wait implements vendorapi.Gate.
 func (g operatorGate) Wait(ctx context.Context, _ vendorapi.Lane) error {
-	return g.Gate.Wait(ctx, vendorapi.Reread)
+	if err := g.Gate.Wait(ctx, vendorapi.Reread); err != nil {
+		return err
+	}
+	return g.before(ctx)
 }
 
 // Denied implements vendorapi.Gate.
@@ -60,13 +67,13 @@ func (p *program) askVendor(ctx context.Context, c *config, d *database, v *call
 	if err != nil {
 		return nil, err
 	}
-	answer, err := v.run(ctx, c, vendorapi.Client{
-		HTTP: newVendorHTTP(), Now: time.Now, Log: log, Gate: operatorGate{g}, Secrets: append(c.secrets(), call.personal()...),
-	}, call)
-	if err != nil && answer != nil {
-		return answer, withCode(exitPartly, err)
+	before := func(context.Context) error { return nil }
+	if v.phones != nil && (call.op.Effect == vendorapi.Rings || call.args["CallbackDate"] != "") {
+		before = mayRing(d, org, v.phones(c, call))
 	}
-	return answer, err
+	return v.run(ctx, c, vendorapi.Client{
+		HTTP: newVendorHTTP(), Now: time.Now, Log: log, Gate: operatorGate{g, before}, Secrets: append(c.secrets(), call.personal()...),
+	}, call)
 }
 
 // printAnswer prints JSON for people, every value as it came.

@@ -13,8 +13,6 @@ import (
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-func callables() []*callable { return []*callable{callableIPSCAPE()} }
-
 func callableIPSCAPE() *callable {
 	return &callable{
 		name: "ipscape", title: "ipSCAPE", operations: ipscape.Described(),
@@ -37,6 +35,7 @@ func callableIPSCAPE() *callable {
 			}
 			return nil
 		},
+		phones: ipscapePhones,
 		run: func(ctx context.Context, c *config, base vendorapi.Client, call vendorCall) (json.RawMessage, error) {
 			settings := c.IPSCAPE.client()
 			if call.out != "" {
@@ -52,6 +51,10 @@ func callableIPSCAPE() *callable {
 			answer, err := client.Call(ctx, call.op.Name, call.args)
 			if errors.Is(err, ipscape.ErrAudio) {
 				return nil, fmt.Errorf("%w; --out FILE saves it", err)
+			}
+			if err != nil && answer != nil {
+				// Of a bulk, some parts were sent.
+				err = withCode(exitPartly, err)
 			}
 			return answer, err
 		},

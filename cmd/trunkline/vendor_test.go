@@ -46,6 +46,12 @@ func TestVendorUsage(t *testing.T) {
 		"set_call_recording: agentId: is missin": {"ipscape", "start/stop call recording", "recording=true"},
 		"nothing to change":                      {"ipscape", "update_lead", "leadId=1", "--yes"},
 		"--out goes with get_media only":         {"ipscape", "get_lead", "leadId=1", "--out", "x"},
+		"did you mean InsertDnc?":                {"dialedin", "insert_dcn", "Number=3055550123"},
+		"InsertLead rings: say --yes":            {"dialedin", "insert lead", "primaryphone=3055550123", "clientid=x"},
+		"ReloadPlaylist writes: say --yes":       {"dialedin", "Reload", "playlist=Hot"},
+		"ReloadSkills writes: say --yes":         {"dialedin", "reload"},
+		"DeleteDnc deletes: say --yes":           {"dialedin", "DELETEDNC", "number=3055550123"},
+		"StartCall rings: say --yes":             {"convolo", "startcall", "lc_number=+15035550142"},
 	} {
 		if got := ask(args...); got.code != exitUsage || !strings.Contains(got.stderr, want) || strings.Contains(got.stderr, "400111222") || got.stdout != "" {
 			t.Errorf("vendor %q: want %q and exit 2, got %s", args, want, got)
@@ -182,6 +188,66 @@ func (r *rig) vendorMedia(ask func(changes map[string]string, args ...string) en
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// TestVendorPushes runs operations of those vendors that ring people: what opted out is not rung by an operator either.
+func TestVendorPushes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, emptied(32), nil)
+	if got := r.command("migrate", "up"); got.code != exitDone {
+		t.Fatal(got)
+	}
+	ask := func(changes map[string]string, args ...string) ended {
+		t.Helper()
+		return runChild(t, r.with(changes), append([]string{"vendor"}, args...)...)
+	}
+	insert := []string{"dialedin", "InsertLead", "PrimaryPhone=+13053501230", "ClientId=shell-1", "--yes"}
+	if got := ask(nil, insert...); got.code != exitDone || !strings.Contains(got.stdout, `"state": "confirmed"`) {
+		t.Errorf("an insert: %s", got)
+	}
+	if got := ask(nil, insert...); got.code != exitFailed || !strings.Contains(got.stdout, `"reason": "duplicate_phone"`) || strings.Contains(got.stderr, "305350") {
+		t.Errorf("the same again: %s", got)
+	}
+	if got := ask(nil, "dialedin", "search_lead", "searchfield=ClientId", "identifier=shell-1"); got.code != exitDone || !strings.Contains(got.stdout, "LeadExists") {
+		t.Errorf("a search: %s", got)
+	}
+	if got := ask(map[string]string{"DIALEDIN_TOKEN": "not-the-right-token-1"}, "dialedin", "InsertDnc", "Number=3053501231", "--yes"); got.code != exitDenied {
+		t.Errorf("refused credentials: %s", got)
+	}
+	if got := ask(map[string]string{"DIALEDIN_SCRIPT_TEXT": ""}, "dialedin", "SendSms", "From=3053501200", "To=3053501231", "Message=hi", "--yes"); got.code != exitConfig || !strings.Contains(got.stderr, "DIALEDIN_SCRIPT_TEXT") {
+		t.Errorf("a script that is only guessed: %s", got)
+	}
+	if got := ask(nil, "dialedin", "Reload", "Playlist=Hot", "--yes"); got.code != exitDone || r.box.DialedIn().Desk().Reloads["playlist Hot"] != 1 {
+		t.Errorf("a reload: %s", got)
+	}
+	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorConvolo, Kind: sandbox.FaultCutAfter})
+	if got := ask(nil, "convolo", "StartCall", "lc_number=+15033501233", "lc_param_ref=mine", "--yes"); got.code != exitFailed || !strings.Contains(got.stdout, `"state": "unknown"`) {
+		t.Errorf("a call whose answer was lost: %s", got)
+	}
+
+	r.exec(`insert into ops.suppressions (org_id, kind, account_id, value, source, stream, object_id, reason, received_at)
+		select org_id, 'phone', '', unnest(array['+13053501234', '+61400111777']), 'convoso', 'events', 'x', 'DNC', now() from ops.organisations where is_default`)
+	before := len(r.box.Requests())
+	for _, args := range [][]string{
+		{"dialedin", "InsertLead", "PrimaryPhone=3053501234", "ClientId=shell-2"},
+		{"dialedin", "SendSms", "From=3053501200", "To=+13053501234", "Message=hi"},
+		{"dialedin", "ConferenceCall", "Agent=dana", "Phone=(305) 350-1234"},
+		{"dialedin", "UpdateLead", "SearchField=Phone", "Identifier=3053501234", "CallbackAgent=dana", "CallbackDate=03/05/2026 09:00:00"},
+		{"convolo", "StartCall", "lc_number=+15033501233", "lc_number_2=3053501234"},
+		{"ipscape", "create_lead", "listId=120", "phone2=0400 111 777"},
+		{"ipscape", "bulk_create_leads", `leads=[{"listId":120,"customerKey":"a","phone1":"+61400111777"}]`},
+	} {
+		if got := ask(nil, append(args, "--yes")...); got.code != exitFailed || !strings.Contains(got.stderr, "do-not-call list") || strings.Contains(got.stderr, "350") {
+			t.Errorf("%q to somebody who opted out: %s", args, got)
+		}
+	}
+	if n := len(r.box.Requests()) - before; n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+	if got := ask(nil, "dialedin", "InsertDnc", "Number=3053501234", "--yes"); got.code != exitDone {
+		t.Errorf("an opt-out is passed on: %s", got)
+	}
+	r.lawful()
 }
 
 // Every vendor's operations have names that are told apart, and arguments that are told apart in any case.

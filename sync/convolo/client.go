@@ -49,12 +49,20 @@ func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadVi
 		return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: reason},
 			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: reason}
 	}
+	outcome, err := c.send(ctx, body, c.personal(lead, params))
+	if outcome.State == pipeline.OutcomeConfirmed && outcome.Reason == "" {
+		outcome.Detail = strings.Join(notes, "; ")
+	}
+	return outcome, err
+}
+
+// send makes the one request. The personal values are masked in what is told of the answer.
+func (c *Client) send(ctx context.Context, body map[string]string, personal []string) (pipeline.Outcome, error) {
 	raw, err := c.encode(body)
 	if err != nil {
 		return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: ReasonBadParameter},
 			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: ReasonBadParameter}
 	}
-	personal := c.personal(lead, params)
 	resp, err := c.api.Masking(personal).Do(ctx, vendorapi.Request{
 		Op: opStartCall, Method: http.MethodPost, Lane: vendorapi.Live, Push: true, Body: raw, ContentType: "application/json",
 	})
@@ -65,9 +73,6 @@ func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadVi
 	outcome := judge(resp.Header, resp.Body)
 	outcome.Detail = c.api.Mask(string(resp.Body[:min(len(resp.Body), 2048)]), personal)
 	if outcome.State == pipeline.OutcomeConfirmed {
-		if outcome.Reason == "" {
-			outcome.Detail = strings.Join(notes, "; ")
-		}
 		return outcome, nil
 	}
 	return outcome, &vendorapi.Error{

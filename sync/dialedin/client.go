@@ -19,6 +19,8 @@ type Client struct {
 	scripts map[Group]string
 	rules   *rules
 	fields  *fieldMap
+	// operations are by their names.
+	operations map[string]operation
 }
 
 // NewClient returns a client of the account. HTTP, Now, Log, Gate and Observe are taken from base, the rest from the
@@ -30,7 +32,11 @@ func NewClient(config Config, base vendorapi.Client) (*Client, error) {
 	}
 	base.Vendor, base.Base, base.Timeout = "dialedin", u, config.Timeout
 	base.Secrets = append(slices.Clone(base.Secrets), config.Token, vendorapi.Secret(config.AccID))
-	return &Client{config: config, api: base, scripts: scripts, rules: rules, fields: fields}, nil
+	byName := map[string]operation{}
+	for _, op := range operations() {
+		byName[op.name] = op
+	}
+	return &Client{config: config, api: base, scripts: scripts, rules: rules, fields: fields, operations: byName}, nil
 }
 
 // SuppressesDuplicates tells whether the vendor refuses a second insert of the same phone under these settings. Without it an
@@ -45,23 +51,8 @@ func (c *Client) Turn(ctx context.Context) (context.Context, error) {
 	return c.api.Turn(ctx, vendorapi.Live)
 }
 
-// operation is one kind of request.
-type operation struct {
-	name  string
-	group Group
-	// push marks an operation with an effect.
-	push bool
-	// repeatable marks a push that may be repeated without harm (law 5): a cut then calls for another try.
-	repeatable bool
-}
-
-// Operations by the contract's names.
-var (
-	opInsert = operation{name: "InsertLead", group: GroupInsert, push: true}
-	opUpdate = operation{name: "UpdateLead", group: GroupUpdate, push: true, repeatable: true}
-	opSearch = operation{name: "SearchLead", group: GroupLead}
-	opDNC    = operation{name: "InsertDnc", group: GroupLead, push: true, repeatable: true}
-)
+// op returns one of the operations that the program runs by itself.
+func (c *Client) op(name string) operation { return c.operations[name] }
 
 // post sends an operation as a POST form: token, phones and names stay out of URLs. The answer's body is not judged here.
 // The personal values are masked where an error quotes the answer.
@@ -71,7 +62,7 @@ func (c *Client) post(ctx context.Context, op operation, form url.Values, person
 	resp, err := c.api.Masking(personal).Do(ctx, vendorapi.Request{
 		Op: op.name, Method: http.MethodPost, Path: c.scripts[op.group], Lane: vendorapi.Live,
 		Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded",
-		Push: op.push, Keyed: op.repeatable,
+		Push: op.effect != vendorapi.Reads, Keyed: op.repeatable,
 	})
 	return resp, c.api.PushFailed(err, personal)
 }

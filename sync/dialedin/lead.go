@@ -18,9 +18,9 @@ import (
 func (c *Client) Insert(ctx context.Context, lead pipeline.LeadView) (pipeline.Outcome, error) {
 	form, notes, reason := c.insertForm(lead)
 	if reason != "" {
-		return c.unsent(opInsert, pipeline.OutcomeRejected, reason)
+		return c.unsent(c.op(nameInsert), pipeline.OutcomeRejected, reason)
 	}
-	outcome, err := c.push(ctx, opInsert, form, lead.Personal())
+	outcome, err := c.push(ctx, c.op(nameInsert), form, lead.Personal())
 	if err == nil {
 		outcome.Detail = strings.Join(notes, "; ")
 	}
@@ -66,9 +66,9 @@ func (c *Client) Fields(lead pipeline.LeadView) (fields map[string]string, notes
 func (c *Client) Update(ctx context.Context, clientID string, fields map[string]string) (pipeline.Outcome, error) {
 	form, reason := c.updateForm(clientID, fields)
 	if reason != "" {
-		return c.unsent(opUpdate, pipeline.OutcomeRejected, reason)
+		return c.unsent(c.op(nameUpdate), pipeline.OutcomeRejected, reason)
 	}
-	return c.push(ctx, opUpdate, form, slices.Sorted(maps.Values(fields)))
+	return c.push(ctx, c.op(nameUpdate), form, slices.Sorted(maps.Values(fields)))
 }
 
 func (c *Client) updateForm(clientID string, fields map[string]string) (form url.Values, reason string) {
@@ -99,9 +99,9 @@ func (c *Client) updateForm(clientID string, fields map[string]string) (form url
 func (c *Client) InsertDNC(ctx context.Context, e164 string) (pipeline.Outcome, error) {
 	number, ok := pipeline.TenDigits(e164)
 	if !ok {
-		return c.unsent(opDNC, pipeline.OutcomeRejected, ReasonNotNANP)
+		return c.unsent(c.op(nameInsertDNC), pipeline.OutcomeRejected, ReasonNotNANP)
 	}
-	outcome, err := c.push(ctx, opDNC, dncForm(number), pipeline.PhoneForms(e164))
+	outcome, err := c.push(ctx, c.op(nameInsertDNC), dncForm(number), pipeline.PhoneForms(e164))
 	if outcome.Reason == ReasonDuplicatePhone {
 		return pipeline.Outcome{State: pipeline.OutcomeConfirmed, Reason: ReasonAlreadyThere, Detail: outcome.Detail}, nil
 	}
@@ -124,17 +124,17 @@ func (c *Client) Render(op string, lead pipeline.LeadView) (pipeline.Rendered, e
 	)
 	switch strings.ToLower(op) {
 	case "insertlead":
-		spec = opInsert
+		spec = c.op(nameInsert)
 		form, notes, reason = c.insertForm(lead)
 	case "updatelead":
-		spec = opUpdate
+		spec = c.op(nameUpdate)
 		var fields map[string]string
 		fields, notes = c.Fields(lead)
 		form, reason = c.updateForm(lead.ID, fields)
 	case "searchlead":
-		spec, form = opSearch, c.searchForm(lead.ID)
+		spec, form = c.op(nameSearch), c.searchForm(lead.ID)
 	case "insertdnc":
-		spec = opDNC
+		spec = c.op(nameInsertDNC)
 		number, ok := pipeline.TenDigits(lead.Phone)
 		if !ok {
 			reason = ReasonNotNANP

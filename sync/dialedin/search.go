@@ -18,11 +18,11 @@ import (
 // a while to be found (contract sections 6 and 9).
 func (c *Client) Search(ctx context.Context, clientID string) (found bool, externalID string, err error) {
 	if !usableID(clientID) {
-		_, err := c.unsent(opSearch, pipeline.OutcomeRejected, ReasonNoClientID)
+		_, err := c.unsent(c.op(nameSearch), pipeline.OutcomeRejected, ReasonNoClientID)
 		return false, "", err
 	}
 	// No answer is quoted below: one with the lead's fields holds names, and here nobody knows which words they are.
-	resp, err := c.post(ctx, opSearch, c.searchForm(clientID), nil)
+	resp, err := c.post(ctx, c.op(nameSearch), c.searchForm(clientID), nil)
 	if err != nil {
 		if v, ok := errors.AsType[*vendorapi.Error](err); ok {
 			v.Detail = ""
@@ -34,7 +34,7 @@ func (c *Client) Search(ctx context.Context, clientID string) (found bool, exter
 		return found, externalID, nil
 	}
 	v := &vendorapi.Error{
-		Vendor: c.api.Vendor, Op: opSearch.name, Kind: vendorapi.Malformed, Status: resp.Status, Code: ReasonUnreadable, Sent: true, Err: err,
+		Vendor: c.api.Vendor, Op: nameSearch, Kind: vendorapi.Malformed, Status: resp.Status, Code: ReasonUnreadable, Sent: true, Err: err,
 	}
 	if state, reason := c.rules.judge(resp.Body); state == pipeline.OutcomeDenied {
 		c.api.Deny(ctx)

@@ -25,6 +25,7 @@ type DialedIn struct {
 	accepted  map[string]int
 	onDNC     int
 	lag       time.Duration
+	desk      DialedInDesk
 }
 
 // DialedInLead is one lead that DialedIn stored.
@@ -54,7 +55,7 @@ func (l DialedInLead) clone() DialedInLead {
 func newDialedIn(box *Sandbox) *DialedIn {
 	return &DialedIn{
 		box: box, dnc: map[string]bool{}, custom: map[string]bool{}, attempts: map[string]int{}, accepted: map[string]int{},
-		campaigns: map[string]bool{DialedInCampaign: true}, index: map[string][]int{},
+		campaigns: map[string]bool{DialedInCampaign: true}, index: map[string][]int{}, desk: newDesk(),
 	}
 }
 

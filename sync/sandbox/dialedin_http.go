@@ -29,6 +29,7 @@ func (d *DialedIn) routes(mux *http.ServeMux) {
 	handle("InjectLead.php", fixed(OpInsertLead), d.insertLead)
 	handle("UpdateLead.php", fixed(OpUpdateLead), d.updateLead)
 	handle("LeadOperations.php", leadOperation, d.leadOperation)
+	d.deskRoutes(mux)
 	mux.Handle(dialedinMount, d.box.serve(VendorDialedIn, fixed(opUnknown), func(*inbound) reply {
 		return htmlReply(http.StatusNotFound, "<html><body><h1>404 Not Found</h1></body></html>")
 	}))
@@ -79,7 +80,7 @@ func (d *DialedIn) checked(act func(*inbound, url.Values) reply) action {
 			in.violate("body is not a form")
 		}
 		values := form(in)
-		for _, name := range []string{"PrimaryPhone", "Number", "Identifier"} {
+		for _, name := range []string{"PrimaryPhone", "Number", "Identifier", "Phone", "To", "Message"} {
 			if in.query.Has(name) {
 				in.violate("personal data in the url")
 				break

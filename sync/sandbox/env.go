@@ -49,7 +49,7 @@ func (s secrets) hidden() []string {
 // daemon's own settings, with rates that do not slow a test. Dialling and writing are on, since nobody is rung here.
 func (s *Sandbox) Env(baseURL string) map[string]string {
 	base := strings.TrimRight(baseURL, "/")
-	return map[string]string{
+	env := map[string]string{
 		"IPSCAPE_BASE_URL":         base + ipscapeMount,
 		"IPSCAPE_TOKEN":            s.secrets.ipscapeToken,
 		"IPSCAPE_RATE":             "0",
@@ -68,4 +68,8 @@ func (s *Sandbox) Env(baseURL string) map[string]string {
 		"CONVOLO_RATE":             "1000",
 		"CONVOSO_ORG_TOKEN":        s.secrets.orgToken,
 	}
+	for group, script := range DialedInScripts() {
+		env["DIALEDIN_SCRIPT_"+group] = script
+	}
+	return env
 }
