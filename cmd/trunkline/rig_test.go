@@ -60,26 +60,33 @@ func newRig(t testing.TB, opt sandbox.Options, env map[string]string) *rig {
 		seeded.Do(func() { now = now.Add(-time.Hour) })
 		return now
 	}
-	r := &rig{TB: t, box: sandbox.New(opt), dsn: storetest.EmptyDSN(t), env: quick()}
+	r := &rig{TB: t, box: sandbox.New(opt), env: quick()}
 	var err error
 	if r.server, err = r.box.Start("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.server.Close() })
+	maps.Copy(r.env, r.box.Env(r.server.URL()))
+	r.fresh()
+	maps.Copy(r.env, env)
+	return r
+}
+
+// fresh gives the rig an empty database of its own.
+func (r *rig) fresh() {
+	r.Helper()
+	r.dsn = storetest.EmptyDSN(r)
 	cfg, err := pgxpool.ParseConfig(r.dsn)
 	if err != nil {
-		t.Fatal(err)
+		r.Fatal(err)
 	}
 	// The daemons' own sessions are told from ours by their names.
 	cfg.MaxConns, cfg.ConnConfig.RuntimeParams["application_name"] = 4, "test"
-	if r.db, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
-		t.Fatal(err)
+	if r.db, err = pgxpool.NewWithConfig(r.Context(), cfg); err != nil {
+		r.Fatal(err)
 	}
-	t.Cleanup(r.db.Close)
-	maps.Copy(r.env, r.box.Env(r.server.URL()))
-	r.env["DATABASE_URL"] = r.dsn
-	maps.Copy(r.env, env)
-	return r
+	r.Cleanup(r.db.Close)
+	r.env = r.with(map[string]string{"DATABASE_URL": r.dsn})
 }
 
 // with returns the rig's environment with changes.

@@ -62,7 +62,7 @@ type recording struct {
 func (s Settings) Activity(raw []byte) (Item, error) {
 	payload, cleaned, err := storable(raw)
 	if err != nil {
-		return Item{}, err
+		return unstorable(err, raw, s.parseActivity, func(a *activity) number { return a.id })
 	}
 	a, unread, err := s.parseActivity(payload)
 	if err != nil {

@@ -26,7 +26,7 @@ type attempt struct {
 func (s Settings) DialAttempt(raw []byte) (Item, error) {
 	payload, cleaned, err := storable(raw)
 	if err != nil {
-		return Item{}, err
+		return unstorable(err, raw, s.parseAttempt, func(a *attempt) number { return a.id })
 	}
 	d, unread, err := s.parseAttempt(payload)
 	if err != nil {

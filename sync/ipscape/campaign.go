@@ -23,7 +23,7 @@ type campaign struct {
 func (s Settings) Campaign(raw []byte) (Item, error) {
 	payload, cleaned, err := storable(raw)
 	if err != nil {
-		return Item{}, err
+		return unstorable(err, raw, s.parseCampaign, func(c *campaign) number { return c.id })
 	}
 	c, unread, err := s.parseCampaign(payload)
 	if err != nil {

@@ -173,6 +173,29 @@ func TestItemErrors(t *testing.T) {
 	}
 }
 
+// An item that cannot be kept is told by its id all the same.
+func TestUnstorableItemsAreNamed(t *testing.T) {
+	t.Parallel()
+	s := sydney(t)
+	deep := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	for id, convert := range map[string]func(string) (Item, error){
+		`{"type":"call.inbound","data":{"x":%s,"activityId":7}}`: func(raw string) (Item, error) { return s.Activity([]byte(raw)) },
+		`{"x":%s,"leadId":7}`:     func(raw string) (Item, error) { return s.Lead([]byte(raw)) },
+		`{"x":%s,"attemptId":7}`:  func(raw string) (Item, error) { return s.DialAttempt([]byte(raw)) },
+		`{"x":%s,"campaignId":7}`: func(raw string) (Item, error) { return s.Campaign([]byte(raw)) },
+		`{"x":%s,"id":7}`:         func(raw string) (Item, error) { return s.LeadList([]byte(raw)) },
+		`{"x":%s,"userId":7}`:     func(raw string) (Item, error) { return s.User([]byte(raw)) },
+	} {
+		for what, reason := range map[string]string{deep: pipeline.ReasonNesting, "1e400000": pipeline.ReasonNumber} {
+			item, err := convert(fmt.Sprintf(id, what))
+			e, ok := errors.AsType[*ItemError](err)
+			if !ok || e.Reason != reason || item.ObjectID != "7" || item.Values != nil {
+				t.Errorf("%s: %v, %+v, want reason %q and its id", id, err, item, reason)
+			}
+		}
+	}
+}
+
 func TestLargestID(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`9223372036854775807`, `"9223372036854775807"`, `" 9223372036854775807 "`} {

@@ -93,6 +93,16 @@ func storable(raw []byte) (clean []byte, changed bool, err error) {
 	return clean, changed, nil
 }
 
+// unstorable is an item that cannot be kept. Its id, where it can be read all the same, tells which object is missing, and
+// lets a good reading settle the matter later.
+func unstorable[T any](err error, raw []byte, parse func([]byte) (T, []string, error), id func(T) number) (Item, error) {
+	parsed, _, unread := parse(raw)
+	if unread != nil {
+		return Item{}, err
+	}
+	return Item{ObjectID: id(parsed).id()}, err
+}
+
 // Facts says what a record of this package's streams means to the pipeline. It is a pure function of settings and record.
 func (s Settings) Facts(rec pipeline.Record) (pipeline.Facts, error) {
 	if rec.Account != "" {

@@ -41,7 +41,7 @@ type lead struct {
 func (s Settings) Lead(raw []byte) (Item, error) {
 	payload, cleaned, err := storable(raw)
 	if err != nil {
-		return Item{}, err
+		return unstorable(err, raw, s.parseLead, func(l *lead) number { return l.id })
 	}
 	l, unread, err := s.parseLead(payload)
 	if err != nil {

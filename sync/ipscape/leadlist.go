@@ -22,7 +22,7 @@ type leadList struct {
 func (s Settings) LeadList(raw []byte) (Item, error) {
 	payload, cleaned, err := storable(raw)
 	if err != nil {
-		return Item{}, err
+		return unstorable(err, raw, s.parseLeadList, func(l *leadList) number { return l.id })
 	}
 	l, unread, err := s.parseLeadList(payload)
 	if err != nil {

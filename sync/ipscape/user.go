@@ -24,7 +24,7 @@ type user struct {
 func (s Settings) User(raw []byte) (Item, error) {
 	payload, cleaned, err := storable(raw)
 	if err != nil {
-		return Item{}, err
+		return unstorable(err, raw, s.parseUser, func(u *user) number { return u.id })
 	}
 	u, unread, err := s.parseUser(payload)
 	if err != nil {

@@ -80,6 +80,14 @@ const (
 	FaultBareItem FaultKind = "bare_item"
 	// FaultNUL puts a NUL escape into a text of the first item, which jsonb refuses.
 	FaultNUL FaultKind = "nul"
+	// FaultLoneSurrogate puts half of a surrogate pair into a text of the first item, which jsonb refuses.
+	FaultLoneSurrogate FaultKind = "lone_surrogate"
+	// FaultInvalidUTF8 puts bytes that are no UTF-8 into a text of the first item.
+	FaultInvalidUTF8 FaultKind = "invalid_utf8"
+	// FaultHugeItem gives the first item a field of five MB.
+	FaultHugeItem FaultKind = "huge_item"
+	// FaultDeepItem gives the first item a field that is nested a hundred thousand times.
+	FaultDeepItem FaultKind = "deep_item"
 )
 
 // Faults of DialedIn alone.

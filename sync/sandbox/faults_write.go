@@ -38,7 +38,7 @@ func applies(kind FaultKind, vendor, op string, cursor bool) bool {
 		return vendor == VendorIPSCAPE && (op == OpListActivities || op == OpGetActivity)
 	case FaultOutcomesObject, FaultOutcomesArray, FaultOutcomesEmptyList, FaultDataFieldsEmptyList:
 		return vendor == VendorIPSCAPE && (op == OpListLeads || op == OpGetLead)
-	case FaultUnknownField, FaultMissingID, FaultWrongType, FaultBareItem, FaultNUL:
+	case FaultUnknownField, FaultMissingID, FaultWrongType, FaultBareItem, FaultNUL, FaultLoneSurrogate, FaultInvalidUTF8, FaultHugeItem, FaultDeepItem:
 		return vendor == VendorIPSCAPE && (slices.Contains(cursorLists, op) || slices.Contains(singleReads, op))
 	case FaultFrontTimeout, FaultLyingOK:
 		return vendor == VendorDialedIn
@@ -83,6 +83,7 @@ func (s *Sandbox) head(w http.ResponseWriter, in *inbound, out reply) {
 	// The vendor's own clock is the injected one, also where net/http would put the machine's.
 	w.Header().Set("Date", s.now().Format(http.TimeFormat))
 	in.rec.Status, in.rec.Rows = out.status, out.rows
+	in.log()
 }
 
 func (s *Sandbox) write(w http.ResponseWriter, in *inbound, out reply) {

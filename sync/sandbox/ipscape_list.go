@@ -92,13 +92,27 @@ func listPage[T interface{ clone() T }](v *IPSCAPE, in *inbound, spec listSpec[T
 	case spec.end == endEmpty:
 		metadata["nextUri"] = ""
 	}
-	page := map[string]any{"metadata": metadata, "items": spoilItems(in, items)}
+	rows := len(items)
 	if !more && spec.end == endNoMetadata {
-		delete(page, "metadata")
+		metadata = nil
 	}
-	out := jsonReply(http.StatusOK, page)
-	out.rows = len(items)
-	return out
+	return pageReply(spoilItems(in, items), metadata, rows)
+}
+
+// pageReply writes a page as text: items are sent as they are, also those that no encoder would let through.
+func pageReply(items []json.RawMessage, metadata map[string]any, rows int) reply {
+	body := []byte(`{"items":[`)
+	for i, item := range items {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, item...)
+	}
+	body = append(body, ']')
+	if metadata != nil {
+		body = append(append(body, `,"metadata":`...), marshal(metadata)...)
+	}
+	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: append(body, '}'), rows: rows}
 }
 
 // next decides the address of the following page, with the faults that spoil it.
@@ -132,7 +146,5 @@ func single[T interface{ clone() T }](v *IPSCAPE, in *inbound, rows *table[T], v
 		return notFound()
 	}
 	items := spoilItems(in, []json.RawMessage{render(&row)})
-	out := jsonReply(http.StatusOK, items[0])
-	out.rows = 1
-	return out
+	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: items[0], rows: 1}
 }

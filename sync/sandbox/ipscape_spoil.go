@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -13,7 +14,7 @@ func spoilItems(in *inbound, items []json.RawMessage) []json.RawMessage {
 	switch in.fault.Kind { //nolint:exhaustive // the other kinds leave items alone
 	case FaultBareItem:
 		items[0] = json.RawMessage(`"not an object"`)
-	case FaultMissingID, FaultWrongType, FaultNUL, FaultUnknownType:
+	case FaultMissingID, FaultWrongType, FaultNUL, FaultLoneSurrogate, FaultInvalidUTF8, FaultHugeItem, FaultDeepItem, FaultUnknownType:
 		items[0] = spoil(items[0], in.fault.Kind)
 	case FaultUnknownField, FaultWrapCodeString, FaultOutcomesObject, FaultOutcomesArray, FaultOutcomesEmptyList, FaultDataFieldsEmptyList:
 		for i := range items {
@@ -48,6 +49,12 @@ func spoil(item json.RawMessage, kind FaultKind) json.RawMessage {
 		inner[id] = json.RawMessage(`{"value":"seven"}`)
 	case FaultNUL:
 		inner[text] = json.RawMessage(`"before\u0000after"`)
+	case FaultLoneSurrogate:
+		inner[text] = json.RawMessage(`"before\ud800after"`)
+	case FaultInvalidUTF8, FaultDeepItem:
+		inner[spoiltKey(kind, text)] = json.RawMessage(spoiltPlace)
+	case FaultHugeItem:
+		inner["transcript"] = json.RawMessage(`"` + strings.Repeat("blah ", 1<<20) + `"`)
 	case FaultUnknownType:
 		outer["type"] = json.RawMessage(`"hologram.outbound"`)
 	case FaultUnknownField:
@@ -64,7 +71,28 @@ func spoil(item json.RawMessage, kind FaultKind) json.RawMessage {
 	if nested {
 		outer["data"] = marshal(inner)
 	}
-	return marshal(outer)
+	return bytes.Replace(marshal(outer), []byte(spoiltPlace), spoilt(kind), 1)
+}
+
+// spoiltPlace stands for what encoding/json does not let through, until all else is written.
+const spoiltPlace = `"what no honest writer of JSON lets through"`
+
+func spoiltKey(kind FaultKind, text string) string {
+	if kind == FaultDeepItem {
+		return "tree"
+	}
+	return text
+}
+
+func spoilt(kind FaultKind) []byte {
+	const depth = 100_000
+	switch kind { //nolint:exhaustive // two kinds have something in that place
+	case FaultInvalidUTF8:
+		return []byte("\"before\xff\xc3(after\"")
+	case FaultDeepItem:
+		return []byte(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+	}
+	return nil
 }
 
 // keys names the item's own id and one of its texts.

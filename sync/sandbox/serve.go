@@ -21,6 +21,22 @@ type inbound struct {
 	fault *Fault
 	rec   Request
 	box   *Sandbox
+	// logged tells that rec is in the log.
+	logged bool
+}
+
+// log keeps the request, once. It goes ahead of the answer, so that whoever has the answer finds it there.
+func (in *inbound) log() {
+	if !in.logged {
+		in.box.requests.add(in.rec)
+	}
+	in.logged = true
+}
+
+// cut closes the connection without an answer.
+func (in *inbound) cut(w http.ResponseWriter) {
+	in.log()
+	cut(w)
 }
 
 // violate records that this request broke the vendor's contract.
@@ -79,7 +95,7 @@ func (s *Sandbox) serve(vendor string, opOf func(*inbound) string, act action) h
 			in.rec.Fault = in.fault.Kind
 		}
 		s.answer(w, in, act)
-		s.requests.add(in.rec)
+		in.log()
 		s.opt.Log.Debug("sandbox answered", "vendor", vendor, "op", in.rec.Op, "status", in.rec.Status, "rows", in.rec.Rows, "fault", string(in.rec.Fault))
 	})
 }
@@ -102,7 +118,7 @@ func (s *Sandbox) checkURL(in *inbound) {
 // server that closes, gets no answer at all: left alone, net/http would make up an empty 200.
 func (s *Sandbox) answer(w http.ResponseWriter, in *inbound, act action) {
 	if !wait(in, s.opt.Latency) {
-		cut(w)
+		in.cut(w)
 		return
 	}
 	if in.fault == nil {
@@ -124,14 +140,14 @@ func (s *Sandbox) answer(w http.ResponseWriter, in *inbound, act action) {
 		answered = false
 	case FaultStall:
 		if !waitOrGone(in, pause) {
-			cut(w)
+			in.cut(w)
 			return
 		}
 		out, pause = act(in), 0
 	case FaultHang:
 		out = act(in)
 		if !waitOrGone(in, pause) {
-			cut(w)
+			in.cut(w)
 			return
 		}
 		pause = 0
@@ -142,7 +158,7 @@ func (s *Sandbox) answer(w http.ResponseWriter, in *inbound, act action) {
 		out = act(in)
 	}
 	if !wait(in, pause) || !answered {
-		cut(w)
+		in.cut(w)
 		return
 	}
 	s.deliver(w, in, out)
