@@ -208,6 +208,20 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// A date is read by the vendor's own clock, however wrong it goes.
+func TestRetryAfterByTheVendorsClock(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	for date, want := range map[string]time.Duration{
+		"Mon, 02 Mar 2026 08:00:00 GMT": 30 * time.Second, "Mon, 02 Mar 2026 07:59:55 GMT": 35 * time.Second, "yesterday": time.Second,
+	} {
+		h := http.Header{"Retry-After": {"Mon, 02 Mar 2026 08:00:30 GMT"}, "Date": {date}}
+		if got := RetryAfter(h, now, time.Minute); got != want {
+			t.Errorf("with the vendor's clock at %q: %s, want %s", date, got, want)
+		}
+	}
+}
+
 func TestSecretNeverPrints(t *testing.T) {
 	t.Parallel()
 	v := struct{ Token Secret }{testSecret}

@@ -45,6 +45,10 @@ func askedWait(h http.Header, now time.Time) (time.Duration, bool) {
 		return time.Duration(min(secs, 1e8) * float64(time.Second)), true
 	}
 	if at, err := http.ParseTime(text); err == nil {
+		// A date is meant by the clock of whoever wrote it, and the answer tells what that shows.
+		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = theirs
+		}
 		return at.Sub(now), true
 	}
 	return 0, false
