@@ -134,7 +134,7 @@ func (s *Server) listBackfills(w http.ResponseWriter, r *http.Request) error {
 	for i := range page.Backfills {
 		data[i] = backfillResource(&page.Backfills[i])
 	}
-	return writePage(w, r, p, page.Total, data)
+	return writePage(w, r, p, page.Total, data, nil)
 }
 
 // startBackfill is POST /v1/sync/backfills.

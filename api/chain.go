@@ -29,7 +29,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			// Also for bodies that no handler reads: the server itself drains them before the next request.
 			_ = http.NewResponseController(w).SetReadDeadline(s.wall().Add(s.cfg.BodyTimeout))
 		}
-		next.ServeHTTP(&responseWriter{ResponseWriter: w}, withExchange(r, ex))
+		next.ServeHTTP(&responseWriter{ResponseWriter: w, gzip: acceptsGzip(r.Header.Values("Accept-Encoding"))}, withExchange(r, ex))
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // agentAttributes are those of contracts/lendworks.md section 8.4.
@@ -31,7 +32,7 @@ type agentAttributes struct {
 func agentResource(a *store.AgentPresence, now time.Time) resource {
 	first, last := splitName(a.Name)
 	attributes := agentAttributes{
-		UserID: a.AgentID.String(), FirstName: first, LastName: last, Email: a.Email, Status: a.Status,
+		UserID: a.UserID, FirstName: first, LastName: last, Email: a.Email, Status: a.Status,
 		CurrentCallID: a.CurrentCallID, CurrentLeadID: idText(a.CurrentLeadID), CurrentLeadName: a.CurrentLeadName,
 		CallStartedAt: formatTimePtr(a.CallStartedAt), StatusChangedAt: formatTimePtr(a.StatusChangedAt),
 		CallsToday: a.CallsToday, DispositionCount: a.DispositionsToday, CampaignName: a.CampaignName,
@@ -65,7 +66,7 @@ func idText(id *uuid.UUID) *string {
 	return &text
 }
 
-// listAgents is GET /v1/dialer/agents. No dialler tells us of teams, so a team that is asked for has nobody in it.
+// listAgents is GET /v1/dialer/agents. Teams are ipSCAPE's, by name; no other dialler tells of any.
 func (s *Server) listAgents(w http.ResponseWriter, r *http.Request) error {
 	values, err := parameters(r)
 	if err != nil {
@@ -75,14 +76,12 @@ func (s *Server) listAgents(w http.ResponseWriter, r *http.Request) error {
 	if err := invalid(items); err != nil {
 		return err
 	}
-	if values.Get("teamId") != "" {
-		return writePage(w, r, p, 0, nil)
-	}
 	now := s.cfg.Now()
 	ctx, cancel := query(r)
 	defer cancel()
 	page, err := s.cfg.Agents.Agents(ctx, organisation(r), store.AgentQuery{
 		DayStart: dayStart(now, s.cfg.Zone), Offset: p.offset(), Limit: p.limit,
+		Team: pipeline.CleanText(values.Get("teamId")),
 	})
 	if err != nil {
 		return err
@@ -91,7 +90,7 @@ func (s *Server) listAgents(w http.ResponseWriter, r *http.Request) error {
 	for i := range page.Agents {
 		data[i] = agentResource(&page.Agents[i], now)
 	}
-	return writePage(w, r, p, page.Total, data)
+	return writePage(w, r, p, page.Total, data, nil)
 }
 
 // dayStart returns the beginning of now's day in a zone.

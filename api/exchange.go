@@ -61,6 +61,8 @@ type responseWriter struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	// gzip tells that the client takes compressed answers.
+	gzip bool
 }
 
 // WriteHeader notes the status.

@@ -3,11 +3,14 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // maxSearch is the longest search text, in characters: that of the longest field it covers.
@@ -69,10 +72,55 @@ func leadResource(l *store.LeadDetail) resource {
 		LastContactedAt: formatTimePtr(l.LastContactedAt), StageChangedAt: formatTimePtr(l.StageChangedAt),
 		CreatedAt: formatTime(l.CreatedAt), UpdatedAt: formatTime(l.UpdatedAt),
 		DNCReason: l.DNCReason, DNCAt: formatTimePtr(l.DNCAt),
+		PrimaryAdvisorID: l.AdvisorID, PrimaryAdvisorName: l.AdvisorName,
 	}}
 }
 
-// listLeads is GET /v1/leads.
+// externalKinds are the vendors by which a lead can be found.
+var externalKinds = map[string][]pipeline.KeyKind{
+	"":          {pipeline.KeyIPSCAPELead, pipeline.KeyConvosoLead, pipeline.KeyLendWorks, pipeline.KeyCustomer, pipeline.KeyRemote},
+	"ipscape":   {pipeline.KeyIPSCAPELead, pipeline.KeyCustomer},
+	"convoso":   {pipeline.KeyConvosoLead},
+	"lendworks": {pipeline.KeyLendWorks},
+}
+
+// leadFilter reads what narrows a list of leads.
+func (s *Server) leadFilter(values url.Values) (store.LeadFilter, []errorItem) {
+	var f store.LeadFilter
+	var items, more []errorItem
+	add := func(found []errorItem) { items = append(items, found...) }
+	f.Stage, more = word(values, "stage")
+	add(more)
+	f.Priority, more = oneOf(values, "priority", leadPriorities...)
+	add(more)
+	f.Source, more = oneOf(values, "source", leadSources...)
+	add(more)
+	dnc, more := oneOf(values, "isDoNotCall", "true", "false")
+	add(more)
+	if dnc != "" {
+		is := dnc == "true"
+		f.DNC = &is
+	}
+	f.PhoneGiven, more = word(values, "phone")
+	add(more)
+	// A plus sign that was not escaped is a blank by now.
+	if given := f.PhoneGiven; strings.HasPrefix(given, " ") {
+		f.PhoneGiven = "+" + given[1:]
+	}
+	f.Phone = pipeline.ParsePhone(f.PhoneGiven, s.cfg.Region).E164
+	f.ExternalID, more = word(values, "externalId")
+	add(more)
+	if vendor, id, ok := strings.Cut(f.ExternalID, ":"); ok && vendor != "" && externalKinds[vendor] != nil {
+		f.ExternalKinds, f.ExternalID = externalKinds[vendor], id
+	} else {
+		f.ExternalKinds = externalKinds[""]
+	}
+	f.UpdatedSince, more = timeParameter(values, "updatedSince")
+	add(more)
+	return f, items
+}
+
+// listLeads is GET /v1/leads: by page, or from a cursor on.
 func (s *Server) listLeads(w http.ResponseWriter, r *http.Request) error {
 	values, err := parameters(r)
 	if err != nil {
@@ -83,12 +131,23 @@ func (s *Server) listLeads(w http.ResponseWriter, r *http.Request) error {
 	if utf8.RuneCountInString(search) > maxSearch {
 		items = append(items, invalidField("search", "is longer than 255 characters"))
 	}
+	filter, more := s.leadFilter(values)
+	items = append(items, more...)
+	after, more := cursor(values)
+	items = append(items, more...)
+	if values.Get("cursor") != "" && values.Get("page") != "" {
+		items = append(items, invalidField("cursor", "and page exclude each other"))
+	}
 	if err := invalid(items); err != nil {
 		return err
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	page, err := s.cfg.Leads.Leads(ctx, organisation(r), store.LeadQuery{Search: search, Offset: p.offset(), Limit: p.limit})
+	asked := store.LeadQuery{Search: search, LeadFilter: filter, After: after, Offset: p.offset(), Limit: p.limit}
+	if after != (store.Position{}) {
+		asked.Limit++
+	}
+	page, err := s.cfg.Leads.Leads(ctx, organisation(r), asked)
 	if err != nil {
 		return err
 	}
@@ -96,7 +155,11 @@ func (s *Server) listLeads(w http.ResponseWriter, r *http.Request) error {
 	for i := range page.Leads {
 		data[i] = leadResource(&page.Leads[i])
 	}
-	return writePage(w, r, p, page.Total, data)
+	next := func(i int) string { return cursorOf(store.Position{At: page.Leads[i].CreatedAt, ID: page.Leads[i].ID}) }
+	if after != (store.Position{}) {
+		return writeCursorPage(w, r, p.limit, page.Total, data, next)
+	}
+	return writePage(w, r, p, page.Total, data, next)
 }
 
 // getLead is GET /v1/leads/{id}. An id is opaque to clients: text that can be none of ours is simply not found.

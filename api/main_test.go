@@ -19,9 +19,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/store/storetest"
+	"github.com/trunkline/trunkline/sync/apiwrite"
 	"github.com/trunkline/trunkline/sync/convoso"
+	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
@@ -38,6 +41,8 @@ type world struct {
 	db     *store.DB
 	org    uuid.UUID
 	intake *store.Intake
+	fold   *store.Reconciler
+	drain  *store.InboxDrain
 	server *Server
 	base   string
 	client *http.Client
@@ -88,18 +93,26 @@ func newWorldOn(t *testing.T, pool *pgxpool.Pool, edit ...func(*Config)) *world 
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings, err := convoso.NewSettings(convoso.Config{})
+	settings, err := convoso.NewSettings(convoso.Config{Account: store.DefaultAccount})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, db: db, org: org.ID, key: key, token: token, log: logs}
+	w.fold = &store.Reconciler{DB: db, MaxAge: 24 * time.Hour, Blockers: []string{"dialedin"}, Facts: func(r *pipeline.Record) (pipeline.Facts, error) {
+		if r.Source == pipeline.SourceAPI {
+			return apiwrite.Settings{Region: "US"}.Facts(r)
+		}
+		return settings.Facts(*r)
+	}}
+	w.drain = &store.InboxDrain{DB: db, Read: jobs.ReadConvoso(settings), Wake: func(context.Context, pgx.Tx) error { return nil }}
 	w.intake = store.NewIntake(db, store.IntakeConfig{Enqueue: func(context.Context, pgx.Tx, []store.Post) error {
 		w.groups.Add(1)
 		return nil
 	}})
 	cfg := Config{
 		Log: log, Now: time.Now, Version: "test", AdminToken: adminToken, APIKey: vendorapi.Secret(envKey), DefaultOrg: org.ID,
-		Leads: db, Agents: db, Keys: db, Tokens: db, Intake: w.intake,
+		Leads: db, Agents: db, Keys: db, Tokens: db, Intake: w.intake, History: db,
+		Writes: store.NewWriter(db, w.fold), Region: "US",
 		Convoso: ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
 		Checks:  []Check{{Name: "database", Run: db.Writable}},
 		Metrics: prometheus.NewRegistry(),

@@ -1,10 +1,21 @@
 package api
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // Paging of contracts/lendworks.md section 5.
@@ -60,4 +71,73 @@ func number(values url.Values, name string, fallback, most int64) (int64, bool) 
 		return 0, false
 	}
 	return min(n, most), true
+}
+
+// cursorOf writes a place in a list as text that clients hand back.
+func cursorOf(p store.Position) string {
+	raw := binary.BigEndian.AppendUint64(nil, uint64(p.At.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(raw, p.ID[:]...))
+}
+
+// cursor reads what cursorOf wrote; absent or empty it is the beginning.
+func cursor(values url.Values) (store.Position, []errorItem) {
+	text := values.Get("cursor")
+	if text == "" {
+		return store.Position{}, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) != 24 {
+		return store.Position{}, []errorItem{invalidField("cursor", "is none of ours")}
+	}
+	micros := int64(binary.BigEndian.Uint64(raw))
+	at := time.UnixMicro(micros).UTC()
+	if at.Year() < 1 || at.Year() > 9999 {
+		return store.Position{}, []errorItem{invalidField("cursor", "is none of ours")}
+	}
+	return store.Position{At: at, ID: uuid.UUID(raw[8:])}, nil
+}
+
+// timeParameter reads a time with its zone, or a date, which begins at 00:00 UTC; absent or empty it is zero.
+func timeParameter(values url.Values, name string) (time.Time, []errorItem) {
+	text := values.Get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil && at.Year() >= 1 && at.Year() <= 9999 {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, []errorItem{invalidField(name, "must be a time such as 2026-03-02T09:00:00Z, or a date")}
+}
+
+// idParameter reads a UUID; absent or empty it is nil.
+func idParameter(values url.Values, name string) (uuid.UUID, []errorItem) {
+	text := values.Get(name)
+	if text == "" {
+		return uuid.Nil, nil
+	}
+	id, ok := parseID(text)
+	if !ok || id == uuid.Nil {
+		return uuid.Nil, []errorItem{invalidField(name, "must be a UUID")}
+	}
+	return id, nil
+}
+
+// word reads a short text.
+func word(values url.Values, name string) (string, []errorItem) {
+	text := values.Get(name)
+	if utf8.RuneCountInString(text) > maxSearch || pipeline.CleanText(text) != text {
+		return "", []errorItem{invalidField(name, "is no text of at most 255 characters")}
+	}
+	return text, nil
+}
+
+// oneOf reads a word that must be one of a few.
+func oneOf(values url.Values, name string, allowed ...string) (string, []errorItem) {
+	text := values.Get(name)
+	if text != "" && !slices.Contains(allowed, text) {
+		return "", []errorItem{invalidField(name, "must be one of "+strings.Join(allowed, ", "))}
+	}
+	return text, nil
 }

@@ -69,6 +69,11 @@ type Config struct {
 	Tokens  TokenReader
 	Intake  Intake
 	Convoso ConvosoParser
+	// History and Writes are what beside the plain reads works on; optional, there are no such routes without them.
+	History HistoryReader
+	Writes  Writer
+	// Region is where phones without country code are at home (ISO 3166); optional.
+	Region string
 	// Backfills is what /v1/sync works on; optional, there are no such routes without it.
 	Backfills Backfiller
 	// Checks are what readyz asks, beside whether the server is draining.
@@ -154,6 +159,18 @@ func (s *Server) routes() {
 	s.handle("GET /v1/leads", keyed, s.listLeads)
 	s.handle("GET /v1/leads/{id}", keyed, s.getLead)
 	s.handle("GET /v1/dialer/agents", keyed, s.listAgents)
+	if s.cfg.History != nil {
+		s.handle("GET /v1/leads/{id}/timeline", keyed, s.leadTimeline)
+		s.handle("GET /v1/dialer/events", keyed, s.listEvents)
+	}
+	if s.cfg.Writes != nil {
+		s.handle("POST /v1/leads", keyed, s.createLead)
+		s.handle("PATCH /v1/leads/{id}", keyed, s.patchLead)
+		s.handle("POST /v1/leads/{id}/stage", keyed, s.setStage)
+		s.handle("POST /v1/dialer/events", keyed, s.postEvent)
+		s.handle("POST /v1/dialer/presence", keyed, s.postPresence)
+		s.handle("POST /v1/dialer/disposition", keyed, s.postDisposition)
+	}
 	s.handle("GET /v1/status", public, s.status)
 
 	for _, method := range []string{http.MethodPost, http.MethodGet} {

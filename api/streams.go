@@ -72,7 +72,7 @@ func (s *Server) listStreams(w http.ResponseWriter, r *http.Request) error {
 	for i := range streams {
 		data[i] = streamResource(&streams[i])
 	}
-	return writePage(w, r, paging{page: 1, limit: max(len(data), 1)}, int64(len(data)), data)
+	return writePage(w, r, paging{page: 1, limit: max(len(data), 1)}, int64(len(data)), data, nil)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

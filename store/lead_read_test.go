@@ -160,9 +160,9 @@ func TestAgents(t *testing.T) {
 		mustExec(t, db, `insert into pipeline.agents values ($1, $2, 'convoso', 'default', $3, $4, null, now())`, org, id, id.String(), name)
 	}
 	call := func(external string, agent uuid.UUID, at time.Time, disposition, campaign string) {
-		mustExec(t, db, `insert into pipeline.calls (org_id, source, account_id, external_call_id, agent_external_id, started_at,
+		mustExec(t, db, `insert into pipeline.calls (org_id, source, account_id, external_call_id, agent_source, agent_account_id, agent_external_id, started_at,
 			disposition, campaign_name, content_hash, occurred_at, updated_at)
-			values ($1, 'convoso', 'default', $2, $3, $4, nullif($5, ''), nullif($6, ''), '', $4, now())`,
+			values ($1, 'convoso', 'default', $2, 'convoso', 'default', $3, $4, nullif($5, ''), nullif($6, ''), '', $4, now())`,
 			org, external, agent.String(), at, disposition, campaign)
 	}
 	call("1", busy, day.Add(time.Hour), "callback", "MCA Q1")

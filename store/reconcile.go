@@ -191,14 +191,43 @@ func (r *Reconciler) setAside(ctx context.Context, org uuid.UUID, id int64, prob
 	})
 }
 
-// FoldNow folds the given records in the caller's transaction, for a write whose answer shows its result.
+const reconcileWaitSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || @org::text, 0))`
+
+// The rows are the newest, written by this very transaction; the limit ends the scan when all are found.
+const queueTakeSQL = `
+delete from ops.reconcile_queue
+where org_id = @org
+  and queue_id = any (array (
+  select queue_id
+  from ops.reconcile_queue
+  where org_id = @org and record_id = any(@ids)
+  order by queue_id desc
+  limit @count))`
+
+// FoldNow folds the given records in the caller's transaction, for a write whose answer shows its result, and takes them
+// from the queue. The lock is the transaction's until its end.
 func (r *Reconciler) FoldNow(ctx context.Context, tx pgx.Tx, org uuid.UUID, records []int64) error {
-	const lockSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || @org::text, 0))`
-	if _, err := tx.Exec(ctx, lockSQL, pgx.StrictNamedArgs{"org": org}); err != nil {
+	if len(records) == 0 {
+		return nil
+	}
+	if err := lockFold(ctx, tx, org); err != nil {
+		return err
+	}
+	if _, err := r.fold(ctx, tx, org, records); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, queueTakeSQL, pgx.StrictNamedArgs{"org": org, "ids": records, "count": len(records)}); err != nil {
+		return fmt.Errorf("taking folded records from the queue: %w", err)
+	}
+	return nil
+}
+
+// lockFold waits until nobody else folds records of the organisation, and keeps them away until the transaction ends.
+func lockFold(ctx context.Context, tx pgx.Tx, org uuid.UUID) error {
+	if _, err := tx.Exec(ctx, reconcileWaitSQL, pgx.StrictNamedArgs{"org": org}); err != nil {
 		return fmt.Errorf("taking the reconcile lock: %w", err)
 	}
-	_, err := r.fold(ctx, tx, org, records)
-	return err
+	return nil
 }
 
 // folded is what one batch works on.
@@ -246,6 +275,9 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 		return nil, err
 	}
 	if err := f.writeCalls(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := f.writePresence(ctx, tx); err != nil {
 		return nil, err
 	}
 	destinations, err := r.writeDNC(ctx, tx, f)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -21,6 +22,9 @@ type callRow struct {
 	AgentExternalID  *string    `json:"agent_external_id"`
 	AgentName        *string    `json:"agent_name"`
 	AgentEmail       *string    `json:"agent_email"`
+	AgentSource      *string    `json:"agent_source"`
+	AgentAccount     *string    `json:"agent_account_id"`
+	GivenID          *string    `json:"external_call_id_given"`
 	Direction        *string    `json:"direction"`
 	CampaignName     *string    `json:"campaign_name"`
 	FromNumber       *string    `json:"from_number"`
@@ -56,6 +60,17 @@ type eventRow struct {
 	Disposition string     `json:"disposition"`
 	LeadID      *uuid.UUID `json:"lead_id"`
 	ToldBy      string     `json:"told_by"`
+
+	EventID         uuid.UUID       `json:"event_id"`
+	GivenID         *string         `json:"external_call_id_given"`
+	AgentSource     *string         `json:"agent_source"`
+	AgentAccount    *string         `json:"agent_account_id"`
+	AgentExternalID *string         `json:"agent_external_id"`
+	Direction       *string         `json:"direction"`
+	Seconds         *int            `json:"duration_s"`
+	Notes           *string         `json:"notes"`
+	Metadata        json.RawMessage `json:"metadata"`
+	ToldAt          time.Time       `json:"told_at"`
 }
 
 func (f *folded) callRow(c *pipeline.Call) callRow {
@@ -69,7 +84,9 @@ func (f *folded) callRow(c *pipeline.Call) callRow {
 		RecordingURL: optional(c.RecordingURL), RecordingDeleted: c.RecordingDeleted, Notes: optional(c.Notes),
 		ParentExternalID: optional(c.ParentExternalID), RootExternalID: optional(c.RootExternalID),
 		LeadRule: optional(c.LeadRule), Provenance: c.Provenance, OccurredAt: c.OccurredAt, UpdatedAt: f.now,
+		GivenID: optional(c.GivenID),
 	}
+	row.AgentSource, row.AgentAccount = agentNamer(c.Agent, c.Key)
 	if c.Lead >= 0 {
 		row.LeadID = &f.ids.IDs[c.Lead]
 	}
@@ -79,6 +96,41 @@ func (f *folded) callRow(c *pipeline.Call) callRow {
 		Lead *uuid.UUID
 	}{c, row.LeadID})
 	return row
+}
+
+// agentNamer returns who names an agent, nil for no agent: the call's dialler where the reference says nothing else.
+func agentNamer(a pipeline.AgentRef, key pipeline.CallKey) (source, account *string) {
+	if a.ID == "" {
+		return nil, nil
+	}
+	by, within := string(a.Source), a.Account
+	if by == "" {
+		by, within = string(key.Dialler), key.Account
+	}
+	return &by, &within
+}
+
+func (f *folded) eventRow(c *pipeline.Call, row *callRow, e *pipeline.ToldEvent) eventRow {
+	who := e.Agent
+	if who.ID == "" {
+		who = c.Agent
+	}
+	direction := e.Direction
+	if direction == "" {
+		direction = c.Direction
+	}
+	out := eventRow{
+		OrgID: f.org, Source: row.Source, Account: row.Account, ExternalID: row.ExternalID, Type: string(e.Type),
+		OccurredAt: e.OccurredAt, Disposition: e.Disposition, LeadID: row.LeadID, ToldBy: e.ToldBy,
+		EventID: pipeline.StepID(c.Key, e.Type, e.OccurredAt, e.Disposition), GivenID: row.GivenID,
+		AgentExternalID: optional(who.ID), Direction: optional(string(direction)), Seconds: e.Seconds, Notes: optional(e.Notes),
+		Metadata: e.Metadata, ToldAt: e.ToldAt,
+	}
+	out.AgentSource, out.AgentAccount = agentNamer(who, c.Key)
+	if out.Seconds == nil && e.Type == pipeline.EventEnded {
+		out.Seconds = c.TalkSeconds
+	}
+	return out
 }
 
 const callHashesSQL = `
@@ -92,12 +144,12 @@ insert into pipeline.calls (
   org_id, source, account_id, external_call_id, lead_id, agent_external_id, agent_name, agent_email, direction,
   campaign_name, from_number, to_number, started_at, answered_at, ended_at, talk_s, disposition, disposition_raw,
   disposition_name, contacted, recording_url, recording_deleted, notes, parent_external_id, root_external_id, lead_rule,
-  provenance, content_hash, occurred_at, updated_at)
+  provenance, content_hash, occurred_at, updated_at, agent_source, agent_account_id, external_call_id_given)
 select
   org_id, source, account_id, external_call_id, lead_id, agent_external_id, agent_name, agent_email, direction,
   campaign_name, from_number, to_number, started_at, answered_at, ended_at, talk_s, disposition, disposition_raw,
   disposition_name, contacted, recording_url, recording_deleted, notes, parent_external_id, root_external_id, lead_rule,
-  provenance, content_hash, occurred_at, updated_at
+  provenance, content_hash, occurred_at, updated_at, agent_source, agent_account_id, external_call_id_given
 from jsonb_populate_recordset(null::pipeline.calls, @rows::jsonb)
 on conflict (org_id, source, account_id, external_call_id) do update
 set lead_id = excluded.lead_id, agent_external_id = excluded.agent_external_id, agent_name = excluded.agent_name,
@@ -108,7 +160,8 @@ set lead_id = excluded.lead_id, agent_external_id = excluded.agent_external_id, 
   contacted = excluded.contacted, recording_url = excluded.recording_url, recording_deleted = excluded.recording_deleted,
   notes = excluded.notes, parent_external_id = excluded.parent_external_id, root_external_id = excluded.root_external_id,
   lead_rule = excluded.lead_rule, provenance = excluded.provenance, content_hash = excluded.content_hash,
-  occurred_at = excluded.occurred_at, updated_at = excluded.updated_at`
+  occurred_at = excluded.occurred_at, updated_at = excluded.updated_at, agent_source = excluded.agent_source,
+  agent_account_id = excluded.agent_account_id, external_call_id_given = excluded.external_call_id_given`
 
 const eventsDeleteSQL = `
 delete from pipeline.call_events e
@@ -116,8 +169,12 @@ using unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, ac
 where e.org_id = @org and e.source = k.source and e.account_id = k.account_id and e.external_call_id = k.external_call_id`
 
 const eventsInsertSQL = `
-insert into pipeline.call_events (org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by)
-select org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by
+insert into pipeline.call_events (
+  org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by, event_id,
+  external_call_id_given, agent_source, agent_account_id, agent_external_id, direction, duration_s, notes, metadata, told_at)
+select
+  org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by, event_id,
+  external_call_id_given, agent_source, agent_account_id, agent_external_id, direction, duration_s, notes, metadata, told_at
 from jsonb_populate_recordset(null::pipeline.call_events, @rows::jsonb)
 on conflict do nothing`
 
@@ -184,11 +241,8 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 		}
 		changed.add(c.Key)
 		rows = append(rows, row)
-		for _, e := range c.Events {
-			events = append(events, eventRow{
-				OrgID: f.org, Source: row.Source, Account: row.Account, ExternalID: row.ExternalID, Type: string(e.Type),
-				OccurredAt: e.OccurredAt, Disposition: e.Disposition, LeadID: row.LeadID, ToldBy: e.ToldBy,
-			})
+		for j := range c.Events {
+			events = append(events, f.eventRow(c, &row, &c.Events[j]))
 		}
 	}
 	if len(rows) == 0 {
@@ -203,7 +257,7 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	if err := upsertRows(ctx, tx, eventsInsertSQL, events); err != nil {
 		return fmt.Errorf("writing call events: %w", err)
 	}
-	return f.writeAgents(ctx, tx, rows)
+	return f.writeAgents(ctx, tx, agentsOf(rows, events))
 }
 
 // An agent's name and e-mail are those of the latest call that tells them, so that they too follow from the records alone.
@@ -214,7 +268,7 @@ from unnest(@agents::uuid[], @sources::text[], @accounts::text[], @ids::text[]) 
 left join lateral (
   select c.agent_name
   from pipeline.calls c
-  where c.org_id = @org and c.source = g.source and c.account_id = g.account_id and c.agent_external_id = g.external_id
+  where c.org_id = @org and c.agent_source = g.source and c.agent_account_id = g.account_id and c.agent_external_id = g.external_id
     and c.agent_name is not null
   order by c.occurred_at desc, c.external_call_id desc
   limit 1
@@ -222,7 +276,7 @@ left join lateral (
 left join lateral (
   select c.agent_email
   from pipeline.calls c
-  where c.org_id = @org and c.source = g.source and c.account_id = g.account_id and c.agent_external_id = g.external_id
+  where c.org_id = @org and c.agent_source = g.source and c.agent_account_id = g.account_id and c.agent_external_id = g.external_id
     and c.agent_email is not null
   order by c.occurred_at desc, c.external_call_id desc
   limit 1
@@ -231,20 +285,45 @@ on conflict (org_id, source, account_id, external_id) do update
 set name = excluded.name, email = excluded.email, updated_at = excluded.updated_at
 where a.name is distinct from excluded.name or a.email is distinct from excluded.email`
 
-func (f *folded) writeAgents(ctx context.Context, tx pgx.Tx, rows []callRow) error {
-	seen := map[pipeline.CallKey]bool{}
+// agentsOf names the agents of calls and of their steps, each once.
+func agentsOf(rows []callRow, events []eventRow) []agentName {
+	seen := map[agentName]bool{}
+	var names []agentName
+	add := func(source, account, id *string) {
+		if source == nil || id == nil {
+			return
+		}
+		if n := (agentName{*source, *account, *id}); !seen[n] {
+			seen[n] = true
+			names = append(names, n)
+		}
+	}
+	for i := range rows {
+		add(rows[i].AgentSource, rows[i].AgentAccount, rows[i].AgentExternalID)
+	}
+	for i := range events {
+		add(events[i].AgentSource, events[i].AgentAccount, events[i].AgentExternalID)
+	}
+	return names
+}
+
+// agentName is how an agent is known: by an id that somebody gave.
+type agentName struct{ source, account, id string }
+
+// newAgentID is our id of an agent. A user of the API keeps the id it came with, where it is one.
+func (n agentName) newAgentID() uuid.UUID {
+	if id, err := uuid.Parse(n.id); err == nil && n.source == string(pipeline.SourceAPI) && id != uuid.Nil {
+		return id
+	}
+	return newID()
+}
+
+func (f *folded) writeAgents(ctx context.Context, tx pgx.Tx, agents []agentName) error {
 	var names callNames
 	var ids []uuid.UUID
-	for i := range rows {
-		if rows[i].AgentExternalID == nil {
-			continue
-		}
-		k := pipeline.CallKey{Dialler: pipeline.Source(rows[i].Source), Account: rows[i].Account, ExternalID: *rows[i].AgentExternalID}
-		if !seen[k] {
-			seen[k] = true
-			names.add(k)
-			ids = append(ids, newID())
-		}
+	for _, a := range agents {
+		names.sources, names.accounts, names.ids = append(names.sources, a.source), append(names.accounts, a.account), append(names.ids, a.id)
+		ids = append(ids, a.newAgentID())
 	}
 	if len(ids) == 0 {
 		return nil

@@ -155,6 +155,8 @@ type leadRecord struct {
 	ExternalIDs      map[string]any                  `json:"external_ids"`
 	StageKey         string                          `json:"stage_key"`
 	StageChangedAt   *time.Time                      `json:"stage_changed_at"`
+	StageHistory     []pipeline.StageChange          `json:"stage_history"`
+	AdvisorID        *string                         `json:"advisor_id"`
 	LastContactedAt  *time.Time                      `json:"last_contacted_at"`
 	Attempts         int                             `json:"attempts"`
 	FirstDialledAt   *time.Time                      `json:"first_dialled_at"`
@@ -185,6 +187,7 @@ func (f *folded) leadRow(i int) leadRecord {
 		PostalCode: text(pipeline.FieldPostalCode),
 		Tags:       jsonOr(l.Fields[pipeline.FieldTags].Value, "[]"), CustomFields: jsonOr(l.Fields[pipeline.FieldCustom].Value, "{}"),
 		ExternalIDs: externalIDs(l), StageKey: l.Stage, StageChangedAt: optionalTime(l.StageChangedAt),
+		StageHistory: l.Stages, AdvisorID: text(pipeline.FieldAdvisor),
 		LastContactedAt: optionalTime(l.LastContactedAt), Attempts: l.Attempts, FirstDialledAt: optionalTime(l.FirstDialledAt),
 		FirstAnsweredAt: optionalTime(l.FirstAnsweredAt), IsDoNotCall: l.DNC, DNCReason: optional(l.DNCReason),
 		DNCAt: optionalTime(l.DNCAt), FieldSources: l.Fields, FirstSourceTime: l.FirstSourceTime,
@@ -192,6 +195,9 @@ func (f *folded) leadRow(i int) leadRecord {
 	}
 	if row.Phones == nil {
 		row.Phones = []string{}
+	}
+	if row.StageHistory == nil {
+		row.StageHistory = []pipeline.StageChange{}
 	}
 	if from := f.ids.SplitFrom[i]; from != uuid.Nil {
 		row.SplitFrom = &from
@@ -279,12 +285,14 @@ insert into pipeline.leads (
   org_id, lead_id, business_name, contact_first_name, contact_last_name, email, phone, phone_e164, phones, industry,
   monthly_revenue, requested_amount, source, priority, timezone, city, state, postal_code, tags, custom_fields,
   external_ids, stage_key, stage_changed_at, last_contacted_at, attempts, first_dialled_at, first_answered_at,
-  is_do_not_call, dnc_reason, dnc_at, field_sources, content_hash, first_source_time, split_from, created_at, updated_at)
+  is_do_not_call, dnc_reason, dnc_at, field_sources, content_hash, first_source_time, split_from, created_at, updated_at,
+  advisor_id, stage_history)
 select
   org_id, lead_id, business_name, contact_first_name, contact_last_name, email, phone, phone_e164, phones, industry,
   monthly_revenue, requested_amount, source, priority, timezone, city, state, postal_code, tags, custom_fields,
   external_ids, stage_key, stage_changed_at, last_contacted_at, attempts, first_dialled_at, first_answered_at,
-  is_do_not_call, dnc_reason, dnc_at, field_sources, content_hash, first_source_time, split_from, created_at, updated_at
+  is_do_not_call, dnc_reason, dnc_at, field_sources, content_hash, first_source_time, split_from, created_at, updated_at,
+  advisor_id, stage_history
 from jsonb_populate_recordset(null::pipeline.leads, @rows::jsonb)
 on conflict (org_id, lead_id) do update
 set business_name = excluded.business_name, contact_first_name = excluded.contact_first_name,
@@ -298,6 +306,7 @@ set business_name = excluded.business_name, contact_first_name = excluded.contac
   first_answered_at = excluded.first_answered_at, is_do_not_call = excluded.is_do_not_call, dnc_reason = excluded.dnc_reason,
   dnc_at = excluded.dnc_at, field_sources = excluded.field_sources, content_hash = excluded.content_hash,
   first_source_time = excluded.first_source_time, created_at = excluded.created_at, updated_at = excluded.updated_at,
+  advisor_id = excluded.advisor_id, stage_history = excluded.stage_history,
   split_from = coalesce(pipeline.leads.split_from, excluded.split_from)`
 
 // writeLeads writes the leads that changed, their keys and merges, and removes leads that are no more. It returns the

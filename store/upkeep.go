@@ -41,8 +41,8 @@ func earliestID(at time.Time) uuid.UUID {
 const temporaryRevokeSQL = `select ops.revoke_temporary()`
 
 // Upkeep makes the partitions of the months to come and drops those past their retention, with what told duplicates of
-// posts that are gone, and forgets old walks. It also takes from analysts the right to make temporary tables, which a database
-// made from a dump or a template gives them again.
+// posts that are gone, and forgets old walks and answers to idempotency keys that ran out. It also takes from analysts the
+// right to make temporary tables, which a database made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	made, err := u.makePartitions(ctx)
 	if err != nil {
@@ -51,6 +51,9 @@ func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	// In a transaction of its own: one that held a new partition and waited for an old one could lock up with a reader of both.
 	dropped, err := u.drop(ctx)
 	if err != nil {
+		return err
+	}
+	if err := u.DB.InTx(ctx, u.forgetRequests(ctx)); err != nil {
 		return err
 	}
 	if made+dropped > 0 {
@@ -92,4 +95,12 @@ func (u *Upkeeper) drop(ctx context.Context) (dropped int, err error) {
 		return nil
 	})
 	return dropped, err
+}
+
+// forgetRequests forgets what was kept of requests to our own API.
+func (u *Upkeeper) forgetRequests(ctx context.Context) func(tx pgx.Tx) error {
+	now := u.DB.Now()
+	return func(tx pgx.Tx) error {
+		return pruneIdempotency(ctx, tx, now)
+	}
 }

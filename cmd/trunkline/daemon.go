@@ -21,6 +21,7 @@ import (
 	"github.com/trunkline/trunkline/jobs/walkstore"
 	"github.com/trunkline/trunkline/migrations"
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/apiwrite"
 	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -173,6 +174,7 @@ func (d *daemon) buildReconcile(context.Context) error {
 	if err != nil {
 		return err
 	}
+	ours := apiwrite.Settings{Region: string(d.cfg.General.Region)}
 	d.fold = &store.Reconciler{
 		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
 		Rules: pipeline.Rules{Dispositions: pipeline.NewDispositions(map[pipeline.Source]map[string]pipeline.Disposition{
@@ -184,6 +186,8 @@ func (d *daemon) buildReconcile(context.Context) error {
 				return ipscapeSettings.Facts(*r)
 			case pipeline.SourceConvoso:
 				return convosoSettings.Facts(*r)
+			case pipeline.SourceAPI:
+				return ours.Facts(r)
 			default:
 				return pipeline.Facts{}, fmt.Errorf("no package reads records of source %s", r.Source)
 			}
@@ -278,7 +282,8 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
 		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
 		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
-		Convoso:   api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
+		Convoso: api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
+		History: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
 		Backfills: &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
 		Checks: []api.Check{
 			{Name: "database", Run: d.db.Writable},

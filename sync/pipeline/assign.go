@@ -31,7 +31,7 @@ type Assignment struct {
 
 // AssignIDs keeps ids stable (architecture.md section 7): a new key takes the id its lead already has; between ids that
 // were handed out before, the one of the elder key stays; where one lead fell apart, the part with the elder key keeps
-// the id. Identity among leads without any entry is made by newID.
+// the id. A lead without any entry gets the id under which it was made here, else one by newID.
 func AssignIDs(leads []Lead, ledger []LedgerEntry, newID func() uuid.UUID) Assignment {
 	known := make(map[Key]LedgerEntry, len(ledger))
 	for _, e := range ledger {
@@ -53,7 +53,7 @@ func AssignIDs(leads []Lead, ledger []LedgerEntry, newID func() uuid.UUID) Assig
 
 	taken := map[uuid.UUID]bool{}
 	for _, i := range order {
-		a.choose(i, claims[i], taken, newID)
+		a.choose(i, claims[i], leads[i].ownID(), taken, newID)
 		taken[a.IDs[i]] = true
 	}
 	for i := range leads {
@@ -91,14 +91,29 @@ func compareClaims(x, y []LedgerEntry) int {
 	}
 }
 
-func (a *Assignment) choose(i int, claims []LedgerEntry, taken map[uuid.UUID]bool, newID func() uuid.UUID) {
+// ownID is the id under which the lead was made here, the nil UUID when it was not.
+func (l *Lead) ownID() uuid.UUID {
+	for _, k := range l.Keys {
+		if k.Kind == KeyLead {
+			if id, err := uuid.Parse(k.Value); err == nil {
+				return id
+			}
+		}
+	}
+	return uuid.Nil
+}
+
+func (a *Assignment) choose(i int, claims []LedgerEntry, ownID uuid.UUID, taken map[uuid.UUID]bool, newID func() uuid.UUID) {
 	for _, c := range claims {
 		if !taken[c.LeadID] {
 			a.IDs[i] = c.LeadID
 			return
 		}
 	}
-	a.IDs[i] = newID()
+	a.IDs[i] = ownID
+	if ownID == uuid.Nil || taken[ownID] {
+		a.IDs[i] = newID()
+	}
 	if len(claims) > 0 {
 		a.SplitFrom[i] = claims[0].LeadID
 	} else {

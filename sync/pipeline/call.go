@@ -33,6 +33,10 @@ type Call struct {
 	Notes            string
 	ParentExternalID string
 	RootExternalID   string
+	// GivenID is the id as a client of our API gave it, where that is another text.
+	GivenID string `json:",omitempty"`
+	// Codes is whose vocabulary DispositionRaw belongs to; empty = the dialler's.
+	Codes Source `json:",omitempty"`
 	// OccurredAt is the start, else the earliest time known.
 	OccurredAt time.Time
 	Events     []ToldEvent
@@ -44,6 +48,8 @@ type Call struct {
 type ToldEvent struct {
 	CallEvent
 	ToldBy string
+	// ToldAt is when that record was first seen (UTC).
+	ToldAt time.Time
 	// order is the place of the record that told it, weakest first: it decides between steps of the same moment.
 	order int
 }
@@ -100,9 +106,13 @@ func (c *Call) take(f *CallFact) {
 		// The words belong to the code: another code does not keep them.
 		c.DispositionRaw, c.DispositionName = f.Disposition, ""
 	}
+	if f.Disposition != "" {
+		c.Codes = f.Codes
+	}
 	c.DispositionName = cmp.Or(f.DispositionName, c.DispositionName)
 	c.RecordingURL = cmp.Or(f.RecordingURL, c.RecordingURL)
 	c.Notes = cmp.Or(f.Notes, c.Notes)
+	c.GivenID = cmp.Or(f.GivenID, c.GivenID)
 	c.ParentExternalID = cmp.Or(f.ParentExternalID, c.ParentExternalID)
 	c.RootExternalID = cmp.Or(f.RootExternalID, c.RootExternalID)
 	c.TalkSeconds = cmp.Or(f.TalkSeconds, c.TalkSeconds)
@@ -113,12 +123,25 @@ func (c *Call) take(f *CallFact) {
 }
 
 // overruled is the agent after a stronger word. Name and e-mail belong to the id: another agent does not keep them.
+// The dialler knows best whose call it was: an agent that somebody else names never displaces one of its own.
 func (a AgentRef) overruled(by AgentRef) AgentRef {
-	if by.ID != "" && by.ID != a.ID && a.ID != "" {
+	switch {
+	case by.ID == "" || a.ID == "":
+	case by.foreign() && !a.foreign():
+		return a
+	case by.ID != a.ID || by.Source != a.Source || by.Account != a.Account:
 		return by
 	}
-	return AgentRef{ID: cmp.Or(by.ID, a.ID), Name: cmp.Or(by.Name, a.Name), Email: cmp.Or(by.Email, a.Email)}
+	who := a
+	if by.ID != "" {
+		who = by
+	}
+	who.Name, who.Email = cmp.Or(by.Name, a.Name), cmp.Or(by.Email, a.Email)
+	return who
 }
+
+// foreign tells whether another than the call's dialler names the agent.
+func (a AgentRef) foreign() bool { return a.Source != "" }
 
 func takeTime(to *time.Time, from time.Time) {
 	if !from.IsZero() {
@@ -133,8 +156,10 @@ func (c *Call) tell(t *Told, f *CallFact, order int) {
 			e.OccurredAt = t.Stamp.At
 		}
 		e.OccurredAt = e.OccurredAt.UTC()
-		told := ToldEvent{CallEvent: e, ToldBy: t.Ref, order: order}
-		if !slices.ContainsFunc(c.Events, told.same) {
+		told := ToldEvent{CallEvent: e, ToldBy: t.Ref, ToldAt: t.FirstSeenAt, order: order}
+		if i := slices.IndexFunc(c.Events, told.same); i >= 0 {
+			c.Events[i].complete(&told)
+		} else {
 			c.Events = append(c.Events, told)
 		}
 	}
@@ -151,6 +176,17 @@ func (e ToldEvent) same(o ToldEvent) bool {
 	return e.Type == o.Type && e.OccurredAt.Equal(o.OccurredAt) && e.Disposition == o.Disposition
 }
 
+// complete adds what another record tells of the same step beside.
+func (e *ToldEvent) complete(o *ToldEvent) {
+	if e.Agent.ID == "" {
+		e.Agent = o.Agent
+	}
+	e.Direction, e.Notes, e.Seconds = cmp.Or(e.Direction, o.Direction), cmp.Or(e.Notes, o.Notes), cmp.Or(e.Seconds, o.Seconds)
+	if len(e.Metadata) == 0 {
+		e.Metadata = o.Metadata
+	}
+}
+
 // finish derives what follows from the whole of the facts.
 func (c *Call) finish(rules *Dispositions) {
 	slices.Sort(c.Provenance)
@@ -163,7 +199,7 @@ func (c *Call) finish(rules *Dispositions) {
 	}
 	c.Contacted = !c.AnsweredAt.IsZero()
 	if c.DispositionRaw != "" {
-		rule, mapped := rules.Of(c.Key.Dialler, c.DispositionRaw)
+		rule, mapped := rules.Of(cmp.Or(c.Codes, c.Key.Dialler), c.DispositionRaw)
 		c.Disposition = rule.Outcome
 		if mapped && !rule.AsAnswered {
 			c.Contacted = rule.Contacted

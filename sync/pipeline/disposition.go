@@ -55,6 +55,9 @@ func DefaultDispositions() *Dispositions {
 		"NOT_INTERESTED": {Outcome: "not_interested", Stage: StageLost, Contacted: true},
 		"NO_ANSWER":      noAnswer,
 	}
+	for _, code := range []string{"DNC", "DO_NOT_CALL"} {
+		words[code] = Disposition{Outcome: "dnc", Contacted: true, OptOut: true}
+	}
 	return &Dispositions{byCode: map[Source]map[string]Disposition{SourceConvoso: convoso, SourceAPI: words, SourceLendWorks: words}}
 }
 

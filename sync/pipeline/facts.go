@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Facts is what one record says, in the pipeline's words. A vendor package makes it by a pure function of the record.
 // Absent says nothing: empty strings, nil pointers and zero times leave what others said alone.
@@ -8,6 +11,8 @@ type Facts struct {
 	Leads []LeadFact
 	Calls []CallFact
 	DNC   []DNCFact
+	// Presence is what agents are doing.
+	Presence []PresenceFact
 }
 
 // Field names an attribute of a lead, in snake case as in analytics.lead_field_sources.
@@ -33,6 +38,10 @@ const (
 	FieldTags Field = "tags"
 	// FieldCustom is a JSON object.
 	FieldCustom Field = "custom_fields"
+	// FieldDialPhone is the E.164 form of a FieldPhone that is kept as given.
+	FieldDialPhone Field = "phone_e164"
+	// FieldAdvisor is the primary advisor's id in the API.
+	FieldAdvisor Field = "advisor_id"
 )
 
 // LeadFact is what a record says of one lead.
@@ -44,6 +53,10 @@ type LeadFact struct {
 	Fields map[Field]string
 	// CreatedAt is the lead's own age: the earliest time the source tells of it (UTC), zero when it tells none.
 	CreatedAt time.Time
+	// Replace has the FieldCustom of this fact stand alone, instead of being laid over what weaker facts said.
+	Replace bool `json:",omitempty"`
+	// Stage is the stage that somebody set at the record's time; empty = none.
+	Stage string `json:",omitempty"`
 }
 
 // Direction of a call.
@@ -73,12 +86,19 @@ type CallFact struct {
 	RecordingDeleted                 *bool
 	Notes                            string
 	ParentExternalID, RootExternalID string
-	Events                           []CallEvent
+	// GivenID is the call's id as a client of our API gave it, where that is another text than Key.ExternalID.
+	GivenID string `json:",omitempty"`
+	// Codes is whose vocabulary Disposition and those of the events belong to; empty = the dialler's.
+	Codes  Source `json:",omitempty"`
+	Events []CallEvent
 }
 
 // AgentRef is an agent as a dialler names them.
 type AgentRef struct {
 	ID, Name, Email string
+	// Source and Account are who names the agent; empty = the call's own dialler and account.
+	Source  Source `json:",omitempty"`
+	Account string `json:",omitempty"`
 }
 
 // EventType is a step in a call's life, as LendWorks spells it.
@@ -102,6 +122,42 @@ type CallEvent struct {
 	// OccurredAt is UTC.
 	OccurredAt  time.Time
 	Disposition string
+	// Codes is whose vocabulary Disposition belongs to; empty = the dialler's.
+	Codes Source `json:",omitempty"`
+	// Agent, Direction and Seconds are the step's own; empty and nil = the call's.
+	Agent     AgentRef  `json:",omitzero"`
+	Direction Direction `json:",omitempty"`
+	Seconds   *int      `json:",omitempty"`
+	// Notes, and Metadata as a JSON object, are what a client of our API added.
+	Notes    string          `json:",omitempty"`
+	Metadata json.RawMessage `json:",omitempty"`
+}
+
+// PresenceStatus is what an agent is doing, as LendWorks spells it.
+type PresenceStatus string
+
+// States of contracts/lendworks.md section 8.2.
+const (
+	PresenceOnline  PresenceStatus = "online"
+	PresenceOnCall  PresenceStatus = "on_call"
+	PresenceBreak   PresenceStatus = "break"
+	PresenceOffline PresenceStatus = "offline"
+)
+
+// PresenceFact is what a record says of what one agent is doing.
+type PresenceFact struct {
+	// Agent has Source and Account set.
+	Agent  AgentRef
+	Status PresenceStatus
+	// Since is when the status was taken (UTC).
+	Since time.Time
+	// CallID is the current call's id as given, Call its key; empty and zero = none.
+	CallID string
+	Call   CallKey
+	// LeadID is our id of the lead that the agent is busy with, empty = none.
+	LeadID string
+	// Metadata is a JSON object, nil = none.
+	Metadata json.RawMessage
 }
 
 // DNCFact is an opt-out, or its lift.

@@ -47,6 +47,8 @@ type Result struct {
 	Leads []Lead
 	Calls []Call
 	DNC   []DoNotCall
+	// Presence is the last word on each agent, by agent.
+	Presence []Presence
 }
 
 // Fold makes the pipeline out of records. It is pure and ignores the order and the repetition of its input (law 3). The
@@ -65,5 +67,5 @@ func Fold(told []Told, rules Rules) Result {
 	calls := foldCalls(told, groups, rules)
 	dnc := foldDNC(told, groups, calls)
 	leads := foldLeads(told, groups, calls, dnc, rules)
-	return Result{Leads: leads, Calls: calls, DNC: dnc.rows()}
+	return Result{Leads: leads, Calls: calls, DNC: dnc.rows(), Presence: foldPresence(told)}
 }

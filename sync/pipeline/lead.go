@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"time"
@@ -18,6 +19,8 @@ type Lead struct {
 	FirstSourceTime time.Time
 	Stage           string
 	StageChangedAt  time.Time
+	// Stages are the steps that led to Stage, by time.
+	Stages          []StageChange `json:",omitempty"`
 	LastContactedAt time.Time
 	Attempts        int
 	FirstDialledAt  time.Time
@@ -38,25 +41,31 @@ type Won struct {
 // foldLeads makes the leads. Facts come weakest first, so the last word on a field stands.
 func foldLeads(told []Told, g *groups, calls []Call, dnc *optOuts, rules Rules) []Lead {
 	leads := make([]Lead, len(g.list))
+	set := make([][]stageMove, len(g.list))
 	for i := range g.list {
 		group := &g.list[i]
 		lead := &leads[i]
 		lead.Keys, lead.Phones, lead.Fields = group.keys, group.phones, map[Field]Won{}
 		for _, ref := range group.facts {
-			lead.take(&told[ref.told], &told[ref.told].Facts.Leads[ref.fact])
+			t := &told[ref.told]
+			fact := &t.Facts.Leads[ref.fact]
+			lead.take(t, fact)
+			if fact.Stage != "" {
+				set[i] = append(set[i], stageMove{at: t.Stamp.At, stage: fact.Stage, chosen: true})
+			}
 		}
 		if out, ok := dnc.ofLead(i, group); ok {
 			lead.DNC, lead.DNCReason, lead.DNCAt = true, out.Reason, out.Since
 		}
 	}
-	takeCalls(leads, calls, rules.Dispositions)
+	takeCalls(leads, calls, set, rules.Dispositions)
 	return leads
 }
 
 func (l *Lead) take(t *Told, f *LeadFact) {
 	for field, value := range f.Fields {
 		won := Won{Value: value, Source: t.Stamp.Source, At: t.Stamp.At}
-		if field == FieldCustom {
+		if field == FieldCustom && !f.Replace {
 			won.Value = mergeObjects(l.Fields[field].Value, value)
 		}
 		l.Fields[field] = won
@@ -85,8 +94,9 @@ func mergeObjects(weak, strong string) string {
 	return string(text)
 }
 
-// takeCalls derives stage, last contact and attempts from the whole set of each lead's calls, by occurred time.
-func takeCalls(leads []Lead, calls []Call, rules *Dispositions) {
+// takeCalls derives stage, last contact and attempts from the whole set of each lead's calls, by occurred time. set are the
+// moves that somebody made by hand.
+func takeCalls(leads []Lead, calls []Call, set [][]stageMove, rules *Dispositions) {
 	moves := make([][]stageMove, len(leads))
 	for i := range calls {
 		c := &calls[i]
@@ -105,24 +115,28 @@ func takeCalls(leads []Lead, calls []Call, rules *Dispositions) {
 		}
 	}
 	for i := range leads {
-		leads[i].Stage, leads[i].StageChangedAt = stageOf(leads[i].CreatedAt, moves[i])
+		l := &leads[i]
+		l.Stage, l.StageChangedAt, l.Stages = stageOf(l.CreatedAt, append(moves[i], set[i]...))
 	}
 }
 
 // DialPhone returns the number to dial in E.164: the phone field where it is valid, else the first valid phone known,
 // shared ones included; empty when there is none.
 func (l *Lead) DialPhone() string {
-	first := ""
+	first, told := "", ""
 	for _, k := range l.Keys {
 		if k.Kind != KeyPhone {
 			continue
 		}
-		if k.Value == l.Fields[FieldPhone].Value {
+		switch k.Value {
+		case l.Fields[FieldPhone].Value:
 			return k.Value
+		case l.Fields[FieldDialPhone].Value:
+			told = k.Value
 		}
 		if first == "" {
 			first = k.Value
 		}
 	}
-	return first
+	return cmp.Or(told, first)
 }

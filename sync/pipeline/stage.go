@@ -24,14 +24,21 @@ var progress = map[string]int{StageNew: 0, StageAttempting: 1, StageContacted: 2
 type stageMove struct {
 	at    time.Time
 	stage string
-	// chosen moves were said by a disposition; the others follow from the call and only ever move forward from the
+	// chosen moves were said by a disposition, or set by somebody; the others follow from the call and only ever move forward from the
 	// early stages.
 	chosen bool
 }
 
-// stageOf walks through all moves by time and returns the stage they lead to and when it was reached. Of moves at the same
-// moment a chosen one comes after the others, and the later given one last.
-func stageOf(created time.Time, moves []stageMove) (stage string, since time.Time) {
+// StageChange is one step of a lead from a stage to another.
+type StageChange struct {
+	From string    `json:"from"`
+	To   string    `json:"to"`
+	At   time.Time `json:"at"`
+}
+
+// stageOf walks through all moves by time and returns the stage they lead to, when it was reached, and the steps on the
+// way. Of moves at the same moment a chosen one comes after the others, and the later given one last.
+func stageOf(created time.Time, moves []stageMove) (stage string, since time.Time, steps []StageChange) {
 	slices.SortStableFunc(moves, func(a, b stageMove) int {
 		return cmp.Or(a.at.Compare(b.at), compareBool(a.chosen, b.chosen))
 	})
@@ -46,9 +53,10 @@ func stageOf(created time.Time, moves []stageMove) (stage string, since time.Tim
 				continue
 			}
 		}
+		steps = append(steps, StageChange{From: stage, To: m.stage, At: m.at})
 		stage, since = m.stage, m.at
 	}
-	return stage, since
+	return stage, since, steps
 }
 
 func compareBool(a, b bool) int {
@@ -75,7 +83,7 @@ func (c *Call) moves(rules *Dispositions) []stageMove {
 		if e.Type != EventDisposition {
 			continue
 		}
-		if rule, _ := rules.Of(c.Key.Dialler, e.Disposition); rule.Stage != "" {
+		if rule, _ := rules.Of(cmp.Or(e.Codes, c.Key.Dialler), e.Disposition); rule.Stage != "" {
 			out = append(out, stageMove{at: e.OccurredAt, stage: rule.Stage, chosen: true})
 		}
 	}
