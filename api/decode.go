@@ -244,7 +244,7 @@ func (o *object) id(field string) uuid.UUID {
 		return uuid.Nil
 	}
 	id, ok := parseID(text)
-	if !ok {
+	if !ok || id == uuid.Nil {
 		o.fault(field, "must be a UUID")
 	}
 	return id

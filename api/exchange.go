@@ -30,8 +30,9 @@ type principal struct {
 	org   uuid.UUID
 	level store.KeyLevel
 	tier  store.KeyTier
-	// key is the prefix of the API key, or what stands for it.
+	// key is the prefix of the API key, or what stands for it; id is the key's, nil for what stands for one.
 	key string
+	id  uuid.UUID
 }
 
 type exchangeKey struct{}

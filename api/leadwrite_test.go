@@ -484,3 +484,50 @@ func TestIdempotency(t *testing.T) {
 		t.Errorf("%d keys are left", n)
 	}
 }
+
+// TestNewLeadIsPushed makes leads beside a route: one that may be called gets its delivery in the same transaction, one that
+// is made do-not-call has none that is ready.
+func TestNewLeadIsPushed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).start()
+	if _, err := w.db.SetEnvironmentRoutes(t.Context(), w.org, []store.Route{{Destination: "dialedin"}}); err != nil {
+		t.Fatal(err)
+	}
+	id := w.want(http.StatusCreated, "POST", "/v1/leads", `{"phone": "5035550142"}`).Data.ID
+	if n := w.count("select count(*) from ops.deliveries where lead_id = $1 and operation = 'insert_lead' and state = 'ready'", id); n != 1 {
+		t.Errorf("%d deliveries are ready", n)
+	}
+	w.want(http.StatusOK, "PATCH", "/v1/leads/"+id, `{"isDoNotCall": true}`)
+	w.want(http.StatusCreated, "POST", "/v1/leads", `{"phone": "2125550123", "isDoNotCall": true}`)
+	if n := w.count("select count(*) from ops.deliveries where operation = 'insert_lead' and state <> 'cancelled'"); n != 0 {
+		t.Errorf("%d deliveries to who opted out may ring", n)
+	}
+	if n := w.count("select count(*) from ops.deliveries where operation = 'dnc_add'"); n != 2 {
+		t.Errorf("%d obligations, want 2", n)
+	}
+}
+
+// TestLeadsOfOthers keeps what belongs to another organisation out of reach.
+func TestLeadsOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).start()
+	other, err := w.db.CreateOrganisation(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := w.lead(other.ID, "Theirs", time.Now()).String()
+	var stage string
+	if err := w.db.Pool.QueryRow(t.Context(), "select stage_id::text from pipeline.stages where org_id = $1 limit 1", other.ID).Scan(&stage); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"", "/timeline"} {
+		w.want(http.StatusNotFound, "GET", "/v1/leads/"+theirs+path, "")
+	}
+	w.want(http.StatusNotFound, "PATCH", "/v1/leads/"+theirs, `{"businessName": "Mine"}`)
+	w.want(http.StatusUnprocessableEntity, "POST", "/v1/leads", `{"stageId": "`+stage+`"}`)
+	w.want(http.StatusUnprocessableEntity, "POST", "/v1/dialer/disposition",
+		`{"externalCallId":"1","userId":"`+user+`","leadId":"`+theirs+`","disposition":"dnc","occurredAt":"2026-03-02T09:00:00Z"}`)
+	if n := w.count("select count(*) from ops.records"); n != 0 {
+		t.Errorf("%d records were kept", n)
+	}
+}

@@ -89,7 +89,7 @@ func newWorldOn(t *testing.T, pool *pgxpool.Pool, edit ...func(*Config)) *world 
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := db.MakeReceiverToken(t.Context(), org.ID, false)
+	token, err := db.MakeReceiverToken(t.Context(), org.ID, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func newWorldOn(t *testing.T, pool *pgxpool.Pool, edit ...func(*Config)) *world 
 	}})
 	cfg := Config{
 		Log: log, Now: time.Now, Version: "test", AdminToken: adminToken, APIKey: vendorapi.Secret(envKey), DefaultOrg: org.ID,
-		Leads: db, Agents: db, Keys: db, Tokens: db, Intake: w.intake, History: db,
+		Leads: db, Agents: db, Keys: db, Tokens: db, Intake: w.intake, History: db, Rates: db,
 		Writes: store.NewWriter(db, w.fold), Region: "US",
 		Convoso: ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
 		Checks:  []Check{{Name: "database", Run: db.Writable}},

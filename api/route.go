@@ -40,7 +40,14 @@ type route struct {
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := exchangeOf(r)
 	ex.route, ex.quiet, ex.receiver = rt.path, rt.quiet, rt.access == receiving
-	if err := rt.admit(r, ex); err != nil {
+	err := rt.admit(r, ex)
+	if ex.caller != nil && (rt.access == keyed || rt.access == operating) {
+		// Every request of a known key counts, one that its level does not allow too.
+		if over := rt.server.limit(w, r, ex.caller); over != nil {
+			err = over
+		}
+	}
+	if err != nil {
 		rt.server.fail(w, r, err)
 		return
 	}
@@ -61,7 +68,7 @@ func (rt *route) admit(r *http.Request, ex *exchange) error {
 		return caller.permit(r.Method)
 	case operating:
 		caller, err := rt.server.admitOperator(r)
-		ex.caller = caller
+		ex.caller = caller // nil where nobody is known
 		return err
 	case ops:
 		return rt.server.admitOps(r)

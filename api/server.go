@@ -72,6 +72,8 @@ type Config struct {
 	// History and Writes are what beside the plain reads works on; optional, there are no such routes without them.
 	History HistoryReader
 	Writes  Writer
+	// Rates is where requests of keys are counted; optional, no key has a limit without it.
+	Rates RateLeaser
 	// Region is where phones without country code are at home (ISO 3166); optional.
 	Region string
 	// Backfills is what /v1/sync works on; optional, there are no such routes without it.
@@ -105,6 +107,7 @@ type Server struct {
 	wall    func() time.Time
 	metrics *metrics
 	keys    *keyring
+	limiter *limiter
 	tokens  *tokenRing
 	health  *health
 	mux     *http.ServeMux
@@ -139,6 +142,9 @@ func New(cfg Config) (*Server, error) {
 		stop:    make(chan struct{}),
 	}
 	s.keys = newKeyring(&cfg)
+	if cfg.Rates != nil {
+		s.limiter = newLimiter(&cfg)
+	}
 	s.tokens = newTokenRing(&cfg)
 	s.health = newHealth(cfg.Checks, cfg.Log)
 	s.routes()
@@ -204,6 +210,9 @@ func (s *Server) Start(addr string) (string, error) {
 // Serve serves on a listener, which becomes the server's own, until Stop. It returns the listener's address.
 func (s *Server) Serve(listener net.Listener) string {
 	s.wg.Go(func() { s.keys.touchLoop(s.stop) })
+	if s.limiter != nil {
+		s.wg.Go(func() { s.limiter.loop(s.stop) })
+	}
 	s.wg.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serving HTTP: %w", err)

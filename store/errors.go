@@ -67,6 +67,12 @@ func tookTooLong(err error) bool {
 	return ok && pgErr.Code == "57014"
 }
 
+// lostRace tells whether Postgres rolled a transaction back in favour of another one (class 40).
+func lostRace(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && len(pgErr.Code) == 5 && pgErr.Code[:2] == "40"
+}
+
 // badRow tells whether a row itself was refused (data or integrity, classes 22 and 23), or its sheer size was (54).
 func badRow(err error) bool {
 	var pgErr *pgconn.PgError

@@ -38,7 +38,8 @@ type Answer struct {
 }
 
 // Write runs work in one transaction that nobody else's fold of the organisation comes between, and commits what it landed
-// together with its answer under the idempotency key, where there is one. An error rolls all of it back.
+// together with its answer under the idempotency key, where there is one. An error rolls all of it back. work may be called
+// twice.
 func (w *Writer) Write(ctx context.Context, org uuid.UUID, key *IdempotencyKey, work func(ctx context.Context, tx *OwnWrite) (Answer, error)) (Answer, error) {
 	select {
 	case w.slots <- struct{}{}:
@@ -46,8 +47,19 @@ func (w *Writer) Write(ctx context.Context, org uuid.UUID, key *IdempotencyKey, 
 	case <-ctx.Done():
 		return Answer{}, fmt.Errorf("waiting to write for the api: %w", ctx.Err())
 	}
-	var answer Answer
-	err := w.db.InTx(ctx, func(tx pgx.Tx) error {
+	answer, err := w.write(ctx, org, key, work)
+	if lostRace(err) {
+		// A fold and an opt-out that waited for each other: one of them was rolled back, and may simply go again.
+		answer, err = w.write(ctx, org, key, work)
+	}
+	if err != nil {
+		return Answer{}, fmt.Errorf("writing for the api: %w", Quiet(err))
+	}
+	return answer, nil
+}
+
+func (w *Writer) write(ctx context.Context, org uuid.UUID, key *IdempotencyKey, work func(ctx context.Context, tx *OwnWrite) (Answer, error)) (answer Answer, err error) {
+	err = w.db.InTx(ctx, func(tx pgx.Tx) error {
 		if key != nil {
 			before, done, err := claimIdempotency(ctx, tx, org, key, w.db.Now())
 			if err != nil || done {
@@ -66,10 +78,7 @@ func (w *Writer) Write(ctx context.Context, org uuid.UUID, key *IdempotencyKey, 
 		}
 		return keepIdempotency(ctx, tx, org, key, answer, own.now)
 	})
-	if err != nil {
-		return Answer{}, fmt.Errorf("writing for the api: %w", Quiet(err))
-	}
-	return answer, nil
+	return answer, err
 }
 
 // OwnWrite is one write under way.

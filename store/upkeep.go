@@ -101,6 +101,9 @@ func (u *Upkeeper) drop(ctx context.Context) (dropped int, err error) {
 func (u *Upkeeper) forgetRequests(ctx context.Context) func(tx pgx.Tx) error {
 	now := u.DB.Now()
 	return func(tx pgx.Tx) error {
+		if err := pruneRates(ctx, tx, now); err != nil {
+			return err
+		}
 		return pruneIdempotency(ctx, tx, now)
 	}
 }

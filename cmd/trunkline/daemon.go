@@ -283,7 +283,7 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
 		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
 		Convoso: api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
-		History: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
+		History: d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
 		Backfills: &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
 		Checks: []api.Check{
 			{Name: "database", Run: d.db.Writable},
