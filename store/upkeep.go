@@ -53,7 +53,7 @@ func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := u.DB.InTx(ctx, u.forgetRequests(ctx)); err != nil {
+	if err := u.forgetRequests(ctx); err != nil {
 		return err
 	}
 	if made+dropped > 0 {
@@ -98,12 +98,12 @@ func (u *Upkeeper) drop(ctx context.Context) (dropped int, err error) {
 }
 
 // forgetRequests forgets what was kept of requests to our own API.
-func (u *Upkeeper) forgetRequests(ctx context.Context) func(tx pgx.Tx) error {
+func (u *Upkeeper) forgetRequests(ctx context.Context) error {
 	now := u.DB.Now()
-	return func(tx pgx.Tx) error {
+	return u.DB.InTx(ctx, func(tx pgx.Tx) error {
 		if err := pruneRates(ctx, tx, now); err != nil {
 			return err
 		}
 		return pruneIdempotency(ctx, tx, now)
-	}
+	})
 }
