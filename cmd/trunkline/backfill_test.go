@@ -257,8 +257,9 @@ func TestProgressBar(t *testing.T) {
 		environ = append(environ, name+"="+value)
 	}
 	p := &program{stdout: &out, stderr: &talk, environ: environ, terminal: true}
-	from := time.Now().UTC().Add(-80 * time.Hour).Format(time.RFC3339)
-	if code := p.main(t.Context(), []string{"backfill", "start", "ipscape", "activities", "--from", from, "--window", "20h", "--wait"}); code != exitDone {
+	now := time.Now().UTC()
+	from, to := now.Add(-80*time.Hour).Format(time.RFC3339), now.Format(time.RFC3339)
+	if code := p.main(t.Context(), []string{"backfill", "start", "ipscape", "activities", "--from", from, "--to", to, "--window", "20h", "--wait"}); code != exitDone {
 		t.Fatalf("exit %d: %s", code, talk.String())
 	}
 	if _, err := uuid.Parse(strings.TrimSpace(out.String())); err != nil {
