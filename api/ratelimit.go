@@ -164,6 +164,11 @@ func (s *Server) limit(w http.ResponseWriter, r *http.Request, caller *principal
 		return nil
 	}
 	q, err := s.limiter.take(r.Context(), caller.id, most)
+	if store.Unavailable(err) {
+		// Nobody can count now. A database that only reads still serves reads, and one that is away refuses by itself.
+		s.cfg.Log.DebugContext(r.Context(), "requests cannot be counted", "request_id", exchangeOf(r).id, "error", store.Loggable(err))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
