@@ -47,6 +47,7 @@ type ipscapeConfig struct {
 	Region       country          `env:"IPSCAPE_REGION, default=AU" help:"country of phone numbers without country code"`
 	Rate         rate             `env:"IPSCAPE_RATE, default=2" help:"requests a second; 0 = unlimited"`
 	Timeout      span             `env:"IPSCAPE_TIMEOUT, default=25s" help:"limit of one request"`
+	Writes       bool             `env:"IPSCAPE_WRITES, default=false" help:"true allows trunkline vendor ipscape what writes, rings or deletes there"`
 	Start        span             `env:"IPSCAPE_START, default=720h" help:"how far the first sync reaches back"`
 	Settle       duration         `env:"IPSCAPE_SETTLE, default=60s" help:"the youngest time is not read yet"`
 	Overlap      duration         `env:"IPSCAPE_OVERLAP, default=15m" help:"how much of the covered time each tick reads again"`
@@ -63,7 +64,6 @@ type ipscapeConfig struct {
 	LookbackAt   cronSpec         `env:"IPSCAPE_SCHEDULE_LOOKBACK, default=@every 1h" help:"cron, @every or off"`
 	RescanAt     cronSpec         `env:"IPSCAPE_SCHEDULE_RESCAN, default=@daily" help:"cron, @every or off"`
 	SweepAt      cronSpec         `env:"IPSCAPE_SCHEDULE_SWEEP, default=@daily" help:"cron, @every or off; one pass over all leads"`
-	Writes       bool             `env:"IPSCAPE_WRITES, default=false" help:"true allows trunkline vendor ipscape what writes, rings or deletes there"`
 	Paths        prefixed         `env:"IPSCAPE_PATH_<OPERATION>" help:"path of an operation"`
 }
 

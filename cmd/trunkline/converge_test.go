@@ -55,11 +55,11 @@ func oddActivities(at time.Time) (rows []sandbox.Activity, aside, kept int) {
 }
 
 // checksum is of all columns of a stream's table but those that say when we looked and whose it is.
-func (r *rig) checksum(table string) string {
+func (r *rig) checksum(stream string) string {
 	r.Helper()
 	return one[string](r, `
 		select count(*) || ' rows ' || coalesce(md5(string_agg(md5((to_jsonb(t) - 'org_id' - 'observed_at' - 'changed_at')::text), '' order by md5((to_jsonb(t) - 'org_id' - 'observed_at' - 'changed_at')::text))), '-')
-		from ipscape.`+table+` t`)
+		from ipscape.`+stream+` t`)
 }
 
 // records is the same of what the source last said.
@@ -74,17 +74,18 @@ func (r *rig) records(stream string) string {
 // as a daemon holds that has never seen a fault, by number and by a checksum of all columns.
 func TestConverges(t *testing.T) {
 	t.Parallel()
-	streams := map[string]string{"activities": "activities", "leads": "leads"}
 	r := newRig(t, sandbox.Options{Seed: 41, Activities: 300, Leads: 120, Posts: -1, PageSize: 12}, map[string]string{
-		"TRUNKLINE_PUSH": "", "IPSCAPE_TIMEOUT": "2s", "IPSCAPE_LOOKBACK": "96h", "IPSCAPE_SCHEDULE_LOOKBACK": "@every 2s", "IPSCAPE_SCHEDULE_RESCAN": "off",
+		"TRUNKLINE_PUSH": "", "IPSCAPE_TIMEOUT": "8s", "IPSCAPE_LOOKBACK": "96h", "IPSCAPE_SCHEDULE_LOOKBACK": "@every 2s", "IPSCAPE_SCHEDULE_RESCAN": "off",
+		"IPSCAPE_SCHEDULE_DIAL_ATTEMPTS": "@every 1s", "IPSCAPE_SCHEDULE_LEAD_LISTS": "@every 1s", "IPSCAPE_SCHEDULE_CAMPAIGNS": "@every 1s",
+		"IPSCAPE_SCHEDULE_USERS": "@every 1s", "IPSCAPE_SCHEDULE_SWEEP": "@every 2s", "IPSCAPE_MISSING_MAX": "1",
 	})
 	v := r.box.IPSCAPE()
 	odd, aside, kept := oddActivities(time.Now().Add(-90 * time.Minute).Truncate(time.Second))
 	v.AddActivities(odd...)
 	faults := r.box.Faults()
 	faults.Add(
-		sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Kind: sandbox.FaultStall, Times: 2, After: 20},
-		sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Kind: sandbox.FaultHang, Times: 2, After: 30},
+		sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Kind: sandbox.FaultStall, After: 20, Delay: time.Second},
+		sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Kind: sandbox.FaultHang, After: 30},
 		sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Kind: sandbox.FaultDrip, Times: 2, After: 10, Delay: time.Microsecond},
 		sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Kind: sandbox.FaultStatus, Times: 3, After: 15, Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},
 	)
@@ -117,7 +118,7 @@ func TestConverges(t *testing.T) {
 	if failed == 0 {
 		t.Error("no walk failed: the faults did no harm, and the test shows nothing")
 	}
-	r.wholeAgain(cleared, streams)
+	streams := r.wholeAgain(cleared)
 	t.Logf("every fault within %s, %d requests, %d walks failed; all read again %s after the last fault",
 		harmed.Round(time.Second), len(r.box.Requests()), failed, time.Since(cleared).Round(time.Second))
 
@@ -125,21 +126,21 @@ func TestConverges(t *testing.T) {
 	twin := &rig{TB: t, box: r.box, server: r.server, env: r.env}
 	twin.fresh()
 	twin.serve(nil)
-	twin.settledStreams(time.Now(), streams)
+	twin.wholeAgain(time.Now())
 
 	truth := r.box.Truth().IPSCAPE
-	for stream, table := range streams {
+	for _, stream := range streams {
 		want := truth[stream]
 		if stream == "activities" {
 			want -= aside
 		}
 		for _, side := range []*rig{r, twin} {
-			if n := one[int](side, `select count(*) from ipscape.`+table); n != want {
+			if n := one[int](side, `select count(*) from ipscape.`+stream); n != want {
 				t.Errorf("%s: %d rows, want %d", stream, n, want)
 			}
 		}
-		if got, want := r.checksum(table), twin.checksum(table); got != want {
-			t.Errorf("%s: after the faults %s, without any %s", table, got, want)
+		if got, want := r.checksum(stream), twin.checksum(stream); got != want {
+			t.Errorf("%s: after the faults %s, without any %s", stream, got, want)
 		}
 		if got, want := r.records(stream), twin.records(stream); got != want {
 			t.Errorf("%s: after the faults %s, without any %s", stream, got, want)
@@ -164,34 +165,29 @@ func TestConverges(t *testing.T) {
 	r.lawful()
 }
 
-// wholeAgain waits until every stream has read everything once more since a time.
-func (r *rig) wholeAgain(since time.Time, streams map[string]string) {
+// wholeAgain waits until every stream has read everything once more since a time, and returns the streams.
+func (r *rig) wholeAgain(since time.Time) (streams []string) {
 	r.Helper()
-	r.settledStreams(since, streams)
 	eventually(r, 2*time.Minute, func() string {
-		for stream := range streams {
-			if one[int](r, `select count(*) from ops.walks where stream = $1 and kind = 'lookback' and state = 'done' and started_at > $2`, stream, since) == 0 {
+		streams = list[string](r, `select stream from ops.streams where source = 'ipscape' order by 1`)
+		for _, stream := range streams {
+			if one[int](r, `
+				select count(*) from ops.walks
+				where stream = $1 and (kind = 'lookback' or time_window is null and kind <> 'sweep') and state = 'done' and started_at > $2`, stream, since) == 0 {
 				return "another look at " + stream
 			}
-		}
-		if n := one[int](r, `select count(*) from ops.reconcile_queue`); n > 0 {
-			return fmt.Sprintf("%d records to be folded", n)
-		}
-		return ""
-	})
-}
-
-// settledStreams waits until the streams are covered beyond a time, without holes.
-func (r *rig) settledStreams(since time.Time, streams map[string]string) {
-	r.Helper()
-	eventually(r, 2*time.Minute, func() string {
-		for stream := range streams {
-			if one[int](r, `select count(*) from analytics.freshness where stream = $1 and covered_through > $2 and holes = 0`, stream, since) == 0 {
-				return stream + " to be read"
+			if one[int](r, `
+				select count(*) from analytics.freshness f join ops.streams s using (stream)
+				where stream = $1 and (s.capability = 'snapshot' or f.covered_through > $2) and f.holes = 0 and f.last_success_at > $2`, stream, since) == 0 {
+				return stream + " to be covered"
 			}
 		}
+		if n := one[int](r, `select count(*) from ops.reconcile_queue`); n > 0 || len(streams) < 2 {
+			return fmt.Sprintf("%d records to be folded, %d streams to be known", n, len(streams))
+		}
 		return ""
 	})
+	return streams
 }
 
 // checkOdd looks for the items that no fault spoiled: they are odd by themselves.
