@@ -77,6 +77,7 @@ func rules() []rule {
 		{folders: vendorFolders, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river, pgx, "database/sql"}},
 		{folders: []string{"sync/walk", "sync/deliver"}, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river}},
 		{folders: []string{"sync/apiwrite"}, ours: []string{"sync/pipeline"}, not: []string{river, pgx, "net/http", "database/sql"}},
+		{folders: []string{"sync/webhook"}, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river, pgx, "database/sql"}},
 		{folders: []string{"migrations", "store/embedded"}},
 		{folders: []string{"store/storetest"}, ours: []string{"migrations", "store"}},
 		{folders: []string{"store"}, ours: []string{"sync/pipeline", "migrations", "store"}},

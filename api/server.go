@@ -78,6 +78,8 @@ type Config struct {
 	Region string
 	// Backfills is what /v1/sync works on; optional, there are no such routes without it.
 	Backfills Backfiller
+	// Webhooks is what /v1/app-webhooks works on; optional, there are no such routes without it.
+	Webhooks *Webhooks
 	// Checks are what readyz asks, beside whether the server is draining.
 	Checks []Check
 	// Metrics is where ours are registered and what /metrics shows.
@@ -187,6 +189,10 @@ func (s *Server) routes() {
 
 	if s.cfg.Backfills != nil {
 		s.syncRoutes()
+	}
+	s.handle("GET /v1/webhooks/catalog", public, s.webhookCatalogue)
+	if s.cfg.Webhooks != nil {
+		s.webhookRoutes()
 	}
 
 	s.handle("GET /healthz", public, s.healthz).quiet = true

@@ -163,7 +163,7 @@ func (r *backfillRig) daemon() *daemon {
 	var err error
 	d.workers, err = jobs.NewWorkers(jobs.WorkersConfig{
 		Pool: r.db.Pool, Log: r.db.Log, Now: time.Now, Walks: runner, Backfills: r.db, Reconcile: r.fold,
-		Inbox: idle{}, Deliver: deliverIdle{}, Upkeep: idle{}, SoftStop: 100 * time.Millisecond,
+		Inbox: idle{}, Webhooks: idle{}, Deliver: deliverIdle{}, Upkeep: idle{}, SoftStop: 100 * time.Millisecond,
 	})
 	if err != nil {
 		r.t.Fatal(err)

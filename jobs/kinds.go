@@ -15,7 +15,8 @@ const (
 	queueInbox     = "inbox"
 	queueUpkeep    = "upkeep"
 	// queueRefetch is for requests about single objects, in the re-read lane.
-	queueRefetch = "refetch"
+	queueRefetch  = "refetch"
+	queueWebhooks = "webhooks"
 )
 
 func queueOf(destination string) string { return "deliver_" + destination }

@@ -33,6 +33,7 @@ func everyJob() []river.JobArgs {
 		BackfillArgs{BackfillID: uuid.New()},
 		ReconcileArgs{},
 		InboxArgs{},
+		WebhookArgs{},
 		UpkeepArgs{Slot: slot},
 		MissingArgs{Org: uuid.New(), Account: "default", Source: "ipscape", Stream: "leads"},
 		CampaignStatsArgs{Account: "default", Since: slot},
@@ -149,6 +150,7 @@ func startWorkers(t *testing.T, pool *pgxpool.Pool) *worked {
 		Reconcile: fakeDrain(func() { done.note("reconcile") }), Inbox: fakeDrain(func() { done.note("inbox") }),
 		Deliver:      fakeDeliverer(func(d string) { done.note("deliver " + d) }),
 		Destinations: []string{DestinationDialedIn, DestinationConvolo},
+		Webhooks:     fakeDrain(func() { done.note("webhook") }),
 		Upkeep:       fakeUpkeep(func() { done.note("upkeep") }),
 		Missing:      fakeMissing(func(stream string) { done.note("missing " + stream) }),
 		Refetch:      fakeDrain(func() { done.note("refetch") }),
@@ -217,7 +219,7 @@ func TestEveryKindIsWorked(t *testing.T) {
 	eventually(t, "every job is completed", func() bool {
 		return countOf(t, pool, `select count(*) from river.river_job where state = 'completed'`) == len(everyJob())
 	})
-	want := []string{"backfill", "campaign_stats default", "deliver convolo", "deliver dialedin", "inbox", "missing leads", "reconcile", "refetch", "upkeep", "walk", "walk"}
+	want := []string{"backfill", "campaign_stats default", "deliver convolo", "deliver dialedin", "inbox", "missing leads", "reconcile", "refetch", "upkeep", "walk", "walk", "webhook"}
 	if got := done.sorted(); !slices.Equal(got, want) {
 		t.Errorf("worked %v, want %v", got, want)
 	}

@@ -63,6 +63,11 @@ func (q *Queue) WakeInbox(ctx context.Context, tx pgx.Tx) error {
 	return q.Insert(ctx, tx, InboxArgs{})
 }
 
+// WakeWebhooks asks for the webhooks that the transaction ordered to be sent.
+func (q *Queue) WakeWebhooks(ctx context.Context, tx pgx.Tx) error {
+	return q.Insert(ctx, tx, WebhookArgs{})
+}
+
 // WakeDeliver asks for the deliveries that the transaction ordered to be sent.
 func (q *Queue) WakeDeliver(ctx context.Context, tx pgx.Tx, destinations []string) error {
 	destinations = slices.Compact(slices.Sorted(slices.Values(destinations)))

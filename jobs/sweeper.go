@@ -67,7 +67,11 @@ func (s *Sweeper) drains(ctx context.Context, tx pgx.Tx) error {
 	if b.Inbox {
 		err = errors.Join(err, s.Queue.WakeInbox(ctx, tx))
 	}
-	return err
+	webhooks, werr := s.DB.WebhooksWait(ctx, tx)
+	if webhooks {
+		werr = s.Queue.WakeWebhooks(ctx, tx)
+	}
+	return errors.Join(err, werr)
 }
 
 func (s *Sweeper) walks(ctx context.Context, tx pgx.Tx) error {

@@ -40,6 +40,7 @@ type WorkersConfig struct {
 	Inbox        drain
 	Deliver      deliverer
 	Destinations []string
+	Webhooks     drain
 	Upkeep       upkeeper
 	Missing      missingLook
 	Stats        campaignStats
@@ -61,6 +62,7 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	river.AddWorker(workers, &reconcileWorker{drain: cfg.Reconcile})
 	river.AddWorker(workers, &inboxWorker{drain: cfg.Inbox})
 	river.AddWorker(workers, &deliverWorker{engine: cfg.Deliver})
+	river.AddWorker(workers, &webhookWorker{drain: cfg.Webhooks})
 	river.AddWorker(workers, &upkeepWorker{store: cfg.Upkeep})
 	if cfg.Missing != nil {
 		river.AddWorker(workers, &missingWorker{look: cfg.Missing})
@@ -76,6 +78,7 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 		queueBackfill:  {MaxWorkers: store.BackfillAtOnce, FetchCooldown: fetchCooldown},
 		queueReconcile: {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 		queueInbox:     {MaxWorkers: 2, FetchCooldown: fetchCooldown},
+		queueWebhooks:  {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 		queueUpkeep:    {MaxWorkers: 1},
 		queueRefetch:   {MaxWorkers: 2, FetchCooldown: fetchCooldown},
 	}

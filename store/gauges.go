@@ -17,6 +17,7 @@ type Gauges struct {
 	OldestJob float64
 	// Inbox and Unfolded count posts and records that wait; DNC counts phones that must not be called.
 	Inbox, Unfolded, DNC float64
+	Webhooks             WebhookGauges
 }
 
 // StreamGauge is a stream's freshness in seconds and Unix seconds; nil = unknown.
@@ -83,6 +84,9 @@ func (db *DB) Gauges(ctx context.Context) (Gauges, error) {
 			if *to, err = pgx.CollectRows(rows, pgx.RowToStructByPos[CountOf]); err != nil {
 				return err
 			}
+		}
+		if g.Webhooks, err = db.WebhookGauges(ctx, tx); err != nil {
+			return err
 		}
 		return tx.QueryRow(ctx, plainGaugesSQL, pgx.StrictNamedArgs{"now": db.Now()}).Scan(&g.OldestJob, &g.Inbox, &g.Unfolded, &g.DNC)
 	})

@@ -27,6 +27,9 @@ type Reconciler struct {
 	Blockers []string
 	// Wake is called in the transaction with the destinations that got deliveries; it may be nil.
 	Wake func(ctx context.Context, tx pgx.Tx, destinations []string) error
+	// WakeWebhooks is called in the transaction when it ordered webhooks. Where it is nil nothing is told of: a rebuild, which
+	// brings about nothing new, sets none (law 7).
+	WakeWebhooks func(ctx context.Context, tx pgx.Tx) error
 	// Observe is told of every batch; it may be nil.
 	Observe func(records, leads, calls int, took time.Duration)
 }
@@ -270,6 +273,10 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 	if err := f.assign(ctx, tx); err != nil {
 		return nil, err
 	}
+	before, err := r.watchWebhooks(ctx, tx, f)
+	if err != nil {
+		return nil, err
+	}
 	changed, err := f.writeLeads(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -282,6 +289,9 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 	}
 	destinations, err := r.writeDNC(ctx, tx, f)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.announce(ctx, tx, f, before, changed); err != nil {
 		return nil, err
 	}
 	pushed, err := r.push(ctx, tx, f, changed)

@@ -14,6 +14,8 @@ import (
 type Retention struct {
 	History time.Duration
 	Inbox   time.Duration
+	// Webhooks is how long events and their deliveries are kept; 0 = for ever.
+	Webhooks time.Duration
 }
 
 // Upkeeper keeps the partitioned tables in shape.
@@ -41,7 +43,7 @@ func earliestID(at time.Time) uuid.UUID {
 const temporaryRevokeSQL = `select ops.revoke_temporary()`
 
 // Upkeep makes the partitions of the months to come and drops those past their retention, with what told duplicates of
-// posts that are gone, and forgets old walks and answers to idempotency keys that ran out. It also takes from analysts the
+// posts that are gone, and forgets old walks, answers to idempotency keys and webhook events that ran out. It also takes from analysts the
 // right to make temporary tables, which a database made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	made, err := u.makePartitions(ctx)
@@ -55,6 +57,11 @@ func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	}
 	if err := u.forgetRequests(ctx); err != nil {
 		return err
+	}
+	if u.Retention.Webhooks > 0 {
+		if _, err := u.DB.ForgetWebhooks(ctx, u.DB.Now().Add(-u.Retention.Webhooks)); err != nil {
+			return err
+		}
 	}
 	if made+dropped > 0 {
 		u.DB.Log.InfoContext(ctx, "partitions kept in shape", "made", made, "dropped", dropped)

@@ -35,6 +35,10 @@ type generalConfig struct {
 	Region      country    `env:"TRUNKLINE_DEFAULT_REGION, default=US" help:"country of phone numbers without country code"`
 	History     span       `env:"TRUNKLINE_RETENTION_HISTORY, default=2160h" help:"how long replaced versions are kept"`
 	Inbox       span       `env:"TRUNKLINE_RETENTION_INBOX, default=720h" help:"how long settled posts are kept"`
+
+	WebhookCIDRs   networks `env:"TRUNKLINE_WEBHOOK_ALLOW_CIDRS" help:"private networks that webhooks may go to, such as 10.1.0.0/16, comma list; plain http only there"`
+	WebhookKeyFile string   `env:"TRUNKLINE_WEBHOOK_KEY_FILE" help:"key that seals webhook secrets, made on first use; empty takes webhook.key in TRUNKLINE_DATA_DIR"`
+	WebhooksKept   span     `env:"TRUNKLINE_RETENTION_WEBHOOKS, default=720h" help:"how long webhook events and their deliveries are kept"`
 }
 
 type ipscapeConfig struct {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -259,6 +260,25 @@ func (r routes) names() []string {
 	}
 	slices.SortFunc(names, cmp.Compare)
 	return slices.Compact(names)
+}
+
+// networks is a list of networks.
+type networks []netip.Prefix
+
+// EnvDecode implements envconfig.Decoder.
+func (n *networks) EnvDecode(text string) error {
+	*n = nil
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			return errors.New("must be a comma list of networks, such as 10.1.0.0/16")
+		}
+		*n = append(*n, prefix.Masked())
+	}
+	return nil
 }
 
 // pairs is name=value, comma list.

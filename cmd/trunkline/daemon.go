@@ -26,6 +26,7 @@ import (
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/walk"
+	"github.com/trunkline/trunkline/sync/webhook"
 )
 
 // daemon is the whole running program: built once from the configuration, started, and stopped in reverse.
@@ -51,7 +52,9 @@ type daemon struct {
 	fold    *store.Reconciler
 	inbox   *store.InboxDrain
 	engine  *deliver.Engine
-	intake  *store.Intake
+	// webhooks sends webhooks out.
+	webhooks *webhook.Engine
+	intake   *store.Intake
 
 	workers   *jobs.Workers
 	scheduler *jobs.Scheduler
@@ -76,7 +79,7 @@ type accountStream struct {
 func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, d *database) (*daemon, error) {
 	dm := &daemon{cfg: cfg, log: log, now: time.Now, db: d, id: uuid.New(), registry: prometheus.NewRegistry(), http: newVendorHTTP()}
 	for _, step := range []func(context.Context) error{
-		dm.migrate, dm.buildMetrics, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDeliveries, dm.buildInbox, dm.buildJobs, dm.buildAPI,
+		dm.migrate, dm.buildMetrics, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, d.Close(context.WithoutCancel(ctx)))
@@ -111,7 +114,7 @@ func (d *daemon) migrate(ctx context.Context) error {
 
 func (d *daemon) upkeep() *store.Upkeeper {
 	return &store.Upkeeper{DB: d.db.DB, Retention: store.Retention{
-		History: d.cfg.General.History.Duration, Inbox: d.cfg.General.Inbox.Duration,
+		History: d.cfg.General.History.Duration, Inbox: d.cfg.General.Inbox.Duration, Webhooks: d.cfg.General.WebhooksKept.Duration,
 	}}
 }
 
@@ -177,6 +180,7 @@ func (d *daemon) buildReconcile(context.Context) error {
 	ours := apiwrite.Settings{Region: string(d.cfg.General.Region)}
 	d.fold = &store.Reconciler{
 		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
+		WakeWebhooks: d.queue.WakeWebhooks,
 		Rules: pipeline.Rules{Dispositions: pipeline.NewDispositions(map[pipeline.Source]map[string]pipeline.Disposition{
 			pipeline.SourceConvoso: convosoSettings.Rules(),
 		})},
@@ -215,7 +219,7 @@ func (d *daemon) buildInbox(context.Context) error {
 func (d *daemon) buildJobs(context.Context) (err error) {
 	workers := jobs.WorkersConfig{
 		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Backfills: d.db.DB, Reconcile: d.fold, Inbox: d.inbox,
-		Deliver: d.engine, Destinations: d.engine.Destinations(), Upkeep: d.upkeep(), Missing: d.missing, SoftStop: d.budget().soft,
+		Deliver: d.engine, Destinations: d.engine.Destinations(), Webhooks: d.webhooks, Upkeep: d.upkeep(), Missing: d.missing, SoftStop: d.budget().soft,
 	}
 	if d.stats != nil {
 		workers.Stats, workers.Refetch = d.stats, d.refetch
@@ -285,6 +289,7 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		Convoso: api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
 		History: d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
 		Backfills: &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
+		Webhooks:  &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
 		Checks: []api.Check{
 			{Name: "database", Run: d.db.Writable},
 			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},

@@ -123,6 +123,7 @@ func (d *daemon) stop(ctx context.Context) error {
 	d.log.Info("stopping", "budget", budget.all)
 	// First of all: what is claimed now would have to be sent in the time that is left.
 	d.engine.Quiesce()
+	d.webhooks.Quiesce()
 	var errs []error
 	if d.cfg.General.Roles.api {
 		drain, end := context.WithTimeout(ctx, budget.drain)

@@ -21,6 +21,7 @@ type metrics struct {
 	took     *prometheus.HistogramVec
 	rows     *prometheus.CounterVec
 	outcomes *prometheus.CounterVec
+	webhooks *prometheus.CounterVec
 	records  prometheus.Counter
 	foldTook prometheus.Histogram
 }
@@ -40,6 +41,9 @@ func (d *daemon) buildMetrics(context.Context) error {
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trunkline_delivery_outcomes_total", Help: "Steps of deliveries, by the state they led to.",
 		}, []string{"destination", "operation", "state", "reason"}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "trunkline_webhook_attempts_total", Help: "Requests to webhook endpoints, by event and by what they came to.",
+		}, []string{"event", "outcome"}),
 		records: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "trunkline_records_folded_total", Help: "Records folded into the pipeline.",
 		}),
@@ -50,7 +54,7 @@ func (d *daemon) buildMetrics(context.Context) error {
 	}
 	d.metrics = m
 	for _, c := range []prometheus.Collector{
-		m.requests, m.took, m.rows, m.outcomes, m.records, m.foldTook, newStateCollector(d.db.DB),
+		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, newStateCollector(d.db.DB),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := d.registry.Register(c); err != nil {
@@ -121,13 +125,17 @@ var (
 	unfoldedDesc = prometheus.NewDesc("trunkline_reconcile_backlog", "Records that wait to be folded.", nil, nil)
 	badDesc      = prometheus.NewDesc("trunkline_quarantine_open", "Open items in quarantine.", []string{"source", "stream"}, nil)
 	dncDesc      = prometheus.NewDesc("trunkline_dnc_suppressed", "Phones on the do-not-call list.", nil, nil)
+
+	endpointsDesc  = prometheus.NewDesc("trunkline_webhook_endpoints", "Webhook endpoints by state.", []string{"state"}, nil)
+	webhooksDesc   = prometheus.NewDesc("trunkline_webhook_deliveries", "Webhooks that have not arrived, by state.", []string{"state"}, nil)
+	webhookAgeDesc = prometheus.NewDesc("trunkline_webhook_oldest_due_seconds", "For how long the webhook that waits longest has been due.", nil, nil)
 )
 
 func newStateCollector(db *store.DB) *stateCollector { return &stateCollector{db: db} }
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagDesc, successDesc, holesDesc, jobsDesc, oldestDesc, stateDesc, inboxDesc, unfoldedDesc, badDesc, dncDesc} {
+	for _, d := range []*prometheus.Desc{lagDesc, successDesc, holesDesc, jobsDesc, oldestDesc, stateDesc, inboxDesc, unfoldedDesc, badDesc, dncDesc, endpointsDesc, webhooksDesc, webhookAgeDesc} {
 		ch <- d
 	}
 }
@@ -173,4 +181,13 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(inboxDesc, c.last.Inbox)
 	gauge(unfoldedDesc, c.last.Unfolded)
 	gauge(dncDesc, c.last.DNC)
+	w := &c.last.Webhooks
+	for state, n := range map[store.WebhookState]float64{
+		store.WebhookActive: w.Active, store.WebhookFailing: w.Failing, store.WebhookInactive: w.Inactive, store.WebhookDisabled: w.Disabled,
+	} {
+		gauge(endpointsDesc, n, string(state))
+	}
+	gauge(webhooksDesc, w.Pending, "pending")
+	gauge(webhooksDesc, w.Failed, "failed")
+	gauge(webhookAgeDesc, w.Oldest)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -86,7 +87,7 @@ func (r *rig) fresh() {
 		r.Fatal(err)
 	}
 	r.Cleanup(r.db.Close)
-	r.env = r.with(map[string]string{"DATABASE_URL": r.dsn})
+	r.env = r.with(map[string]string{"DATABASE_URL": r.dsn, "TRUNKLINE_WEBHOOK_KEY_FILE": filepath.Join(r.TempDir(), "webhook.key")})
 }
 
 // with returns the rig's environment with changes.

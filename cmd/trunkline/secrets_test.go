@@ -105,7 +105,7 @@ func TestSecretsNeverShow(t *testing.T) {
 	)
 	r := newRig(t, sandbox.Options{Seed: 17, Activities: 60, Leads: 40, Posts: 40}, map[string]string{
 		"TRUNKLINE_LOG_LEVEL": "debug", "TRUNKLINE_API_KEY": apiKey, "TRUNKLINE_ADMIN_TOKEN": adminToken,
-		"DIALEDIN_TIMEOUT": "1s", "DIALEDIN_RECONCILE_DELAY": "1s", "CONVOLO_TIMEOUT": "1s", "IPSCAPE_TIMEOUT": "2s",
+		"TRUNKLINE_WEBHOOK_ALLOW_CIDRS": "127.0.0.0/8", "DIALEDIN_TIMEOUT": "1s", "DIALEDIN_RECONCILE_DELAY": "1s", "CONVOLO_TIMEOUT": "1s", "IPSCAPE_TIMEOUT": "2s",
 	})
 	r.env["DATABASE_URL"] = withPassword(t, r.dsn, dbPassword)
 	secrets := map[string]string{
@@ -124,6 +124,12 @@ func TestSecretsNeverShow(t *testing.T) {
 			t.Fatal(made)
 		}
 	}
+	secrets["a webhook secret"] = "whsec-canary-0f1e2d3c4b5a6978"
+	if status := h.get(t, "POST", d.url()+"/v1/app-webhooks", apiKey, `{"url": "http://127.0.0.1:9/", "events": ["lead.created"], "secret": "`+secrets["a webhook secret"]+`"}`); status != 201 {
+		t.Fatalf("making a webhook endpoint: %d", status)
+	}
+	// The answer to its maker is the one place where it shows.
+	h["HTTP answers"] = strings.ReplaceAll(h["HTTP answers"], secrets["a webhook secret"], "")
 	receiver := r.command("org", "token")
 	secrets["the token of org token"] = strings.TrimSpace(receiver.stdout)
 	r.post(d)

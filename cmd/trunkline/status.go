@@ -67,9 +67,18 @@ type status struct {
 	Inbox      int            `json:"inbox_backlog"`
 	Unfolded   int            `json:"reconcile_backlog"`
 	Quarantine int            `json:"quarantine"`
+	Webhooks   webhookLine    `json:"webhooks"`
 
 	now      time.Time
 	lookback time.Duration
+}
+
+type webhookLine struct {
+	Endpoints int `json:"endpoints"`
+	Failing   int `json:"failing"`
+	Disabled  int `json:"disabled"`
+	Pending   int `json:"pending"`
+	Failed    int `json:"failed"`
 }
 
 type streamLine struct {
@@ -144,6 +153,7 @@ func readStatus(ctx context.Context, c *config, d *database) (*status, error) {
 	if s.Quarantine > 0 {
 		s.Problems = append(s.Problems, many(s.Quarantine, "item", "items")+" in quarantine")
 	}
+	s.addWebhooks(&gauges.Webhooks)
 	attention, err := d.Attention(ctx)
 	if err != nil {
 		return nil, err
@@ -172,6 +182,23 @@ func (s *status) addAttention(a *store.Attention) {
 		s.Problems = append(s.Problems, many(a.BadPosts, "post", "posts")+" that nobody understood")
 	}
 }
+
+// addWebhooks counts endpoints that their owners did not switch off.
+func (s *status) addWebhooks(g *store.WebhookGauges) {
+	s.Webhooks = webhookLine{int(g.Active + g.Failing + g.Disabled), int(g.Failing), int(g.Disabled), int(g.Pending), int(g.Failed)}
+	if n := s.Webhooks.Failing; n > 0 {
+		s.Problems = append(s.Problems, many(n, "webhook endpoint fails", "webhook endpoints fail"))
+	}
+	if n := s.Webhooks.Disabled; n > 0 {
+		s.Problems = append(s.Problems, many(n, "webhook endpoint is", "webhook endpoints are")+" switched off for failing")
+	}
+	if late := time.Duration(g.Oldest) * time.Second; late > webhooksLate {
+		s.Problems = append(s.Problems, "webhooks are due since "+late.String()+" and nobody sends them")
+	}
+}
+
+// webhooksLate is for how long a webhook may be due before something must be wrong.
+const webhooksLate = 5 * time.Minute
 
 // many writes a count with its word.
 func many(n int, one, more string) string {
@@ -267,6 +294,10 @@ func (s *status) print(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(w, "\ndaemons running %d, posts waiting %d, records waiting %d, quarantine %d\n", s.Daemons, s.Inbox, s.Unfolded, s.Quarantine)
+	if s.Webhooks.Endpoints > 0 {
+		fmt.Fprintf(w, "webhooks: endpoints %d, failing %d, switched off %d; deliveries waiting %d, given up %d\n",
+			s.Webhooks.Endpoints, s.Webhooks.Failing, s.Webhooks.Disabled, s.Webhooks.Pending, s.Webhooks.Failed)
+	}
 	rows = nil
 	for _, l := range s.Deliveries {
 		rows = append(rows, []string{l.Destination, l.Operation, l.State, orDash(l.Reason), fmt.Sprint(l.Count)})

@@ -242,3 +242,17 @@ func (g *groups) resolve(refs []callRef) (lead int, rule string) {
 	}
 	return -1, ""
 }
+
+// DisposedAt is when the call's disposition was told last, as well as it is known.
+func (c *Call) DisposedAt() time.Time {
+	var at time.Time
+	for _, e := range c.Events {
+		if e.Type == EventDisposition && e.OccurredAt.After(at) {
+			at = e.OccurredAt
+		}
+	}
+	if !at.IsZero() {
+		return at
+	}
+	return cmp.Or(c.EndedAt, c.OccurredAt)
+}

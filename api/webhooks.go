@@ -1,0 +1,286 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+	"github.com/trunkline/trunkline/sync/webhook"
+)
+
+// WebhookStore keeps the endpoints of organisations.
+type WebhookStore interface {
+	WebhookEndpoints(ctx context.Context, org uuid.UUID) ([]store.WebhookEndpoint, error)
+	// CreateWebhookEndpoint returns store.ErrTooMany when the organisation has as many as it may have.
+	CreateWebhookEndpoint(ctx context.Context, org, id uuid.UUID, url string, events []string, secret store.SealedSecret) (store.WebhookEndpoint, error)
+	// UpdateWebhookEndpoint and DeleteWebhookEndpoint return store.ErrNotFound for another organisation's endpoint too.
+	UpdateWebhookEndpoint(ctx context.Context, org, id uuid.UUID, patch store.WebhookPatch) (store.WebhookEndpoint, error)
+	DeleteWebhookEndpoint(ctx context.Context, org, id uuid.UUID) error
+}
+
+// Webhooks is what the subscriptions API works on.
+type Webhooks struct {
+	Store WebhookStore
+	// Guard tells whether an address may be sent to; Keys seal the secrets.
+	Guard *webhook.Guard
+	Keys  *webhook.Keyring
+}
+
+// webhookRoutes are the subscriptions of contracts/lendworks.md section 9.5.
+func (s *Server) webhookRoutes() {
+	s.handle("GET /v1/app-webhooks", keyed, s.listWebhooks)
+	s.handle("POST /v1/app-webhooks", keyed, s.createWebhook)
+	s.handle("PATCH /v1/app-webhooks/{id}", keyed, s.changeWebhook)
+	s.handle("DELETE /v1/app-webhooks/{id}", keyed, s.deleteWebhook)
+}
+
+// webhookPrefix begins the ids of endpoints.
+const webhookPrefix = "whsub_"
+
+// subscription is an endpoint as the contract has it: flat, without type and attributes. Secret shows when it was just set.
+type subscription struct {
+	ID             string   `json:"id"`
+	URL            string   `json:"url"`
+	Events         []string `json:"events"`
+	Secret         string   `json:"secret,omitempty"`
+	IsActive       bool     `json:"isActive"`
+	CreatedAt      string   `json:"createdAt"`
+	UpdatedAt      string   `json:"updatedAt"`
+	DisabledAt     *string  `json:"disabledAt"`
+	DisabledReason *string  `json:"disabledReason"`
+	FailingSince   *string  `json:"failingSince"`
+}
+
+func subscriptionOf(e *store.WebhookEndpoint, secret vendorapi.Secret) subscription {
+	return subscription{
+		ID: webhookPrefix + e.ID.String(), URL: e.URL, Events: e.Events, Secret: secret.Reveal(), IsActive: e.IsActive,
+		CreatedAt: formatTime(e.CreatedAt), UpdatedAt: formatTime(e.UpdatedAt), DisabledAt: formatTimePtr(e.DisabledAt),
+		DisabledReason: e.DisabledReason, FailingSince: formatTimePtr(e.FailingSince),
+	}
+}
+
+type subscriptionAnswer struct {
+	Data subscription `json:"data"`
+	Meta meta         `json:"meta"`
+}
+
+type subscriptionList struct {
+	Data []subscription `json:"data"`
+	Meta totalMeta      `json:"meta"`
+}
+
+// totalMeta goes with a list that has no pages.
+type totalMeta struct {
+	Total     int    `json:"total"`
+	RequestID string `json:"requestId"`
+}
+
+func (s *Server) listWebhooks(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := query(r)
+	defer cancel()
+	endpoints, err := s.cfg.Webhooks.Store.WebhookEndpoints(ctx, organisation(r))
+	if err != nil {
+		return err
+	}
+	answer := subscriptionList{Data: []subscription{}, Meta: totalMeta{len(endpoints), exchangeOf(r).id}}
+	for i := range endpoints {
+		answer.Data = append(answer.Data, subscriptionOf(&endpoints[i], ""))
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+func (s *Server) createWebhook(w http.ResponseWriter, r *http.Request) error {
+	order, err := s.readSubscription(w, r, true)
+	if err != nil {
+		return err
+	}
+	id := uuid.Must(uuid.NewV7())
+	secret := order.secret
+	if secret == "" {
+		secret = webhook.NewSecret()
+	}
+	sealed, err := s.seal(secret, id)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := query(r)
+	defer cancel()
+	e, err := s.cfg.Webhooks.Store.CreateWebhookEndpoint(ctx, organisation(r), id, *order.patch.URL, order.patch.Events, sealed)
+	if errors.Is(err, store.ErrTooMany) {
+		return newProblem(http.StatusConflict, codeConflict, "this organisation has as many webhook endpoints as it may have")
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, subscriptionAnswer{subscriptionOf(&e, secret), meta{exchangeOf(r).id}})
+}
+
+func (s *Server) changeWebhook(w http.ResponseWriter, r *http.Request) error {
+	id, ok := webhookID(r)
+	if !ok {
+		return notFound()
+	}
+	order, err := s.readSubscription(w, r, false)
+	if err != nil {
+		return err
+	}
+	shown := vendorapi.Secret("")
+	if order.renew {
+		order.secret = webhook.NewSecret()
+		shown = order.secret
+	}
+	if order.secret != "" {
+		sealed, err := s.seal(order.secret, id)
+		if err != nil {
+			return err
+		}
+		order.patch.Secret = &sealed
+	}
+	ctx, cancel := query(r)
+	defer cancel()
+	e, err := s.cfg.Webhooks.Store.UpdateWebhookEndpoint(ctx, organisation(r), id, order.patch)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, subscriptionAnswer{subscriptionOf(&e, shown), meta{exchangeOf(r).id}})
+}
+
+func (s *Server) deleteWebhook(w http.ResponseWriter, r *http.Request) error {
+	id, ok := webhookID(r)
+	if !ok {
+		return notFound()
+	}
+	ctx, cancel := query(r)
+	defer cancel()
+	if err := s.cfg.Webhooks.Store.DeleteWebhookEndpoint(ctx, organisation(r), id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) seal(secret vendorapi.Secret, id uuid.UUID) (store.SealedSecret, error) {
+	sealed, keyID, err := s.cfg.Webhooks.Keys.Seal(secret, id[:])
+	return store.SealedSecret{Sealed: sealed, KeyID: keyID}, err
+}
+
+func webhookID(r *http.Request) (uuid.UUID, bool) {
+	text, ok := strings.CutPrefix(r.PathValue("id"), webhookPrefix)
+	if !ok {
+		return uuid.Nil, false
+	}
+	return parseID(text)
+}
+
+// subscriptionOrder is what a body asks for.
+type subscriptionOrder struct {
+	patch  store.WebhookPatch
+	secret vendorapi.Secret
+	// renew asks for a secret of our making: the body says null.
+	renew bool
+}
+
+// readSubscription reads and checks a body. On creation url and events must be there, and fields that there are not are passed
+// over; a change takes no such field.
+func (s *Server) readSubscription(w http.ResponseWriter, r *http.Request, create bool) (subscriptionOrder, error) {
+	var order subscriptionOrder
+	body, err := s.readBody(w, r, maxAPIBody)
+	if err != nil {
+		return order, err
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil || fields == nil {
+		return order, badRequest("the body is not a JSON object")
+	}
+	var items []errorItem
+	fault := func(name, message string) { items = append(items, invalidField(name, message)) }
+	for _, name := range sortedKeys(fields) {
+		if why := order.read(name, fields[name], create); why != "" {
+			fault(fieldName(name), why)
+		}
+	}
+	if order.patch.URL != nil {
+		var refusal *webhook.Refusal
+		if err := s.cfg.Webhooks.Guard.CheckURL(r.Context(), *order.patch.URL); errors.As(err, &refusal) {
+			fault("url", refusal.Why)
+		}
+	}
+	if create {
+		for _, name := range []string{"events", "url"} {
+			if _, given := fields[name]; !given {
+				fault(name, "is required")
+			}
+		}
+	}
+	return order, invalid(items)
+}
+
+// read takes one field, and says what is wrong with it.
+func (o *subscriptionOrder) read(name string, text json.RawMessage, create bool) string {
+	null := string(text) == "null"
+	switch {
+	case name == "url":
+		var given string
+		if null || json.Unmarshal(text, &given) != nil {
+			return "must be text"
+		}
+		o.patch.URL = &given
+	case name == "events":
+		if null || json.Unmarshal(text, &o.patch.Events) != nil {
+			return "must be a list of texts"
+		}
+		return checkEvents(&o.patch.Events)
+	case name == "secret" && null:
+		o.renew = true
+	case name == "secret":
+		var given string
+		if json.Unmarshal(text, &given) != nil {
+			return "must be text"
+		}
+		o.secret = vendorapi.Secret(given)
+		return checkSecret(given)
+	case create:
+	case name == "isActive":
+		if null || json.Unmarshal(text, &o.patch.IsActive) != nil {
+			return "must be true or false"
+		}
+	default:
+		return "is no field that can be changed"
+	}
+	return ""
+}
+
+// checkEvents takes events that there are here or at LendWorks, each once.
+func checkEvents(events *[]string) string {
+	known := slices.Concat(pipeline.WebhookEvents(), pipeline.WebhookElsewhere())
+	if len(*events) == 0 {
+		return "must name an event"
+	}
+	for _, name := range *events {
+		if !slices.Contains(known, pipeline.WebhookEvent(name)) {
+			return "names an event that there is not; GET /v1/webhooks/catalog lists them"
+		}
+	}
+	slices.Sort(*events)
+	*events = slices.Compact(*events)
+	return ""
+}
+
+// checkSecret takes any text that can be a key; its strength is its owner's affair.
+func checkSecret(text string) string {
+	const most = 255
+	if text == "" || utf8.RuneCountInString(text) > most || strings.ContainsFunc(text, unicode.IsControl) {
+		return "must be 1 to 255 characters, none of them a control character"
+	}
+	return ""
+}
