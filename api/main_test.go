@@ -195,7 +195,16 @@ func (w *world) call(method, path, body string, headers ...string) answer {
 	if err != nil {
 		w.t.Fatalf("%s: %v", method, err)
 	}
-	return answer{resp.StatusCode, resp.Header, text}
+	got := answer{resp.StatusCode, resp.Header, text}
+	c, err := theContract()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	// Every answer that a test gets is held against the OpenAPI document.
+	if err := c.check(method, path, got); err != nil {
+		w.t.Errorf("not as documented: %v\n%.500s", err, text)
+	}
+	return got
 }
 
 // get calls with the world's key.

@@ -81,6 +81,7 @@ func (rt *route) admit(r *http.Request, ex *exchange) error {
 func (s *Server) handle(pattern string, who access, h handler) *route {
 	rt := &route{server: s, path: patternPath(pattern), access: who, quiet: who == receiving, handle: h}
 	s.mux.Handle(pattern, rt)
+	s.patterns = append(s.patterns, pattern)
 	return rt
 }
 

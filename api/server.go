@@ -113,7 +113,10 @@ type Server struct {
 	tokens  *tokenRing
 	health  *health
 	mux     *http.ServeMux
-	handler http.Handler
+	// patterns are those of all routes; docs is the reference page.
+	patterns []string
+	docs     *docsPage
+	handler  http.Handler
 
 	draining atomic.Bool
 	http     *http.Server
@@ -149,6 +152,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.tokens = newTokenRing(&cfg)
 	s.health = newHealth(cfg.Checks, cfg.Log)
+	if s.docs, err = newDocsPage(openapiDocument); err != nil {
+		return nil, err
+	}
 	s.routes()
 	s.handler = s.identify(s.recovered(s.observed(http.HandlerFunc(s.dispatch))))
 	s.http = &http.Server{
@@ -195,6 +201,8 @@ func (s *Server) routes() {
 		s.webhookRoutes()
 	}
 
+	s.handle("GET /v1/openapi.json", public, s.openapi)
+	s.handle("GET /docs", public, s.docsPage)
 	s.handle("GET /healthz", public, s.healthz).quiet = true
 	s.handle("GET /readyz", public, s.readyz).quiet = true
 	s.handle("GET /metrics", ops, s.metricsPage).quiet = true

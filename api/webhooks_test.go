@@ -16,14 +16,14 @@ import (
 )
 
 // newHookWorld is a started world with webhooks; 127.0.0.0/8 is allowed.
-func newHookWorld(t *testing.T) (*world, *webhook.Keyring) {
+func newHookWorld(t *testing.T, edit ...func(*Config)) (*world, *webhook.Keyring) {
 	t.Helper()
 	keys := webhook.NewKeyring(filepath.Join(t.TempDir(), "webhook.key"))
-	w := newWorld(t, func(c *Config) {
+	w := newWorld(t, append(edit, func(c *Config) {
 		c.Webhooks = &Webhooks{
 			Store: c.Leads.(*store.DB), Keys: keys, Guard: &webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		}
-	})
+	})...)
 	return w.start(), keys
 }
 
