@@ -3,17 +3,17 @@
 # Installs what is missing, Node with the system's package manager and the linter with npm, both pinned where that is ours to
 # do. The tests themselves talk to this machine only.
 #
-# What cannot be installed is left out with a line that says so; under CI (CI=true) it is a failure.
+# What cannot be installed is left out with a line that says so. TEST_TOOLS=required makes that a failure.
 set -eu
 cd "$(dirname "$0")/.."
 here=deploy/test-tools
 
 say() { echo "test-tools: $*" >&2; }
 
-# without tells that something is not to be had: fatal in CI, where everything must be tested.
+# without tells that something is not to be had: a registry that is down says nothing of this tree.
 without() {
 	say "$*"
-	[ "${CI:-}" != true ] || exit 1
+	[ "${TEST_TOOLS:-}" != required ] || exit 1
 }
 
 # as_root runs a command as root, without ever asking for a password.
