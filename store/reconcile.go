@@ -32,6 +32,9 @@ type Reconciler struct {
 	WakeWebhooks func(ctx context.Context, tx pgx.Tx) error
 	// Observe is told of every batch; it may be nil.
 	Observe func(records, leads, calls int, took time.Duration)
+
+	// repairing makes a fold write every row, whatever the stored hashes say, and push nothing (law 7).
+	repairing bool
 }
 
 // reconcileBatch is how many records one transaction folds at the most. A lead is folded once in each batch that holds one of
@@ -244,32 +247,27 @@ type folded struct {
 	region *closure
 	result pipeline.Result
 	ids    pipeline.Assignment
+	// force writes rows also where the stored hash says that nothing changed.
+	force bool
+	// shadow keeps the fold from writing anything but keys; of the unsettled records it leaves those alone too.
+	shadow    bool
+	unsettled recordSet
 }
 
-func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64) (*folded, error) {
-	f := &folded{org: org, now: r.DB.Now(), seeds: map[int64]bool{}, unread: map[int64]bool{}, told: map[int64]pipeline.Told{}}
+func newFolded(org uuid.UUID, now time.Time, seeds []int64) *folded {
+	f := &folded{org: org, now: now, seeds: map[int64]bool{}, unread: map[int64]bool{}, told: map[int64]pipeline.Told{}}
 	for _, id := range seeds {
 		f.seeds[id] = true
 	}
-	seeds = slices.Sorted(maps.Keys(f.seeds)) // a record may be queued more than once
-	if err := r.tell(ctx, tx, f, seeds); err != nil {
-		return nil, err
-	}
-	gone, err := rekey(ctx, tx, f, seeds)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.gather(ctx, tx, f, seeds, gone); err != nil {
-		return nil, err
-	}
-	told := make([]pipeline.Told, 0, len(f.told))
-	for _, t := range f.told {
-		told = append(told, t)
-	}
-	rules := r.Rules
-	rules.Blocked = f.region.shared
-	f.result = pipeline.Fold(told, rules)
+	return f
+}
 
+func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64) (*folded, error) {
+	f := newFolded(org, r.DB.Now(), seeds)
+	f.force = r.repairing
+	if err := r.compute(ctx, tx, f); err != nil {
+		return nil, err
+	}
 	if err := f.assign(ctx, tx); err != nil {
 		return nil, err
 	}
@@ -291,12 +289,14 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 	if err != nil {
 		return nil, err
 	}
-	if err := r.announce(ctx, tx, f, before, changed); err != nil {
-		return nil, err
-	}
-	pushed, err := r.push(ctx, tx, f, changed)
-	if err != nil {
-		return nil, err
+	var pushed []string
+	if !r.repairing {
+		if err := r.announce(ctx, tx, f, before, changed); err != nil {
+			return nil, err
+		}
+		if pushed, err = r.push(ctx, tx, f, changed); err != nil {
+			return nil, err
+		}
 	}
 	if destinations = append(destinations, pushed...); len(destinations) > 0 && r.Wake != nil {
 		if err := r.Wake(ctx, tx, destinations); err != nil {
@@ -304,6 +304,32 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 		}
 	}
 	return f, nil
+}
+
+// compute folds all that belongs together with the seeds.
+func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
+	seeds := slices.Sorted(maps.Keys(f.seeds)) // a record may be queued more than once
+	if err := r.tell(ctx, tx, f, seeds); err != nil {
+		return err
+	}
+	gone, err := rekey(ctx, tx, f, seeds)
+	if err != nil {
+		return err
+	}
+	if err := r.gather(ctx, tx, f, seeds, gone); err != nil {
+		return err
+	}
+	told := make([]pipeline.Told, 0, len(f.told))
+	for _, t := range f.told {
+		told = append(told, t)
+	}
+	rules := r.Rules
+	rules.Blocked = f.region.shared
+	f.result = pipeline.Fold(told, rules)
+	if r.repairing {
+		return r.refuseUnsettled(ctx, tx, f)
+	}
+	return nil
 }
 
 // gather finds and reads everything that belongs together with the seeds. A record may have landed anew since its keys were
@@ -319,7 +345,7 @@ func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []i
 		}
 		var drifted []int64
 		for _, id := range fresh {
-			if !maps.Equal(f.region.have[id], keysOf(f.told[id].Facts)) {
+			if !f.unsettled.has(id) && !maps.Equal(f.region.have[id], keysOf(f.told[id].Facts)) {
 				drifted = append(drifted, id)
 			}
 		}
@@ -381,6 +407,9 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("reading records: %w", err)
+	}
+	if f.shadow {
+		return nil
 	}
 	for _, b := range failed {
 		q := QuarantineItem{

@@ -236,7 +236,7 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	for i := range f.result.Calls {
 		c := &f.result.Calls[i]
 		row := f.callRow(c)
-		if stored[i+1] == row.ContentHash {
+		if !f.force && stored[i+1] == row.ContentHash {
 			continue
 		}
 		changed.add(c.Key)

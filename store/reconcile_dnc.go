@@ -24,6 +24,13 @@ type dncRow struct {
 	UpdatedAt time.Time  `json:"updated_at"`
 }
 
+func (f *folded) dncRow(d *pipeline.DoNotCall) dncRow {
+	return dncRow{
+		OrgID: f.org, Phone: d.Phone, Reason: orElse(d.Reason, "opt_out"), Source: string(d.Source), Since: d.Since,
+		LiftedAt: optionalTime(d.LiftedAt), Evidence: d.Evidence, UpdatedAt: f.now,
+	}
+}
+
 const dncActiveSQL = `
 select phone
 from pipeline.do_not_call
@@ -80,10 +87,7 @@ func (r *Reconciler) writeDNC(ctx context.Context, tx pgx.Tx, f *folded) ([]stri
 		if d.Active() {
 			holding = append(holding, d.Phone)
 		}
-		rows = append(rows, dncRow{
-			OrgID: f.org, Phone: d.Phone, Reason: orElse(d.Reason, "opt_out"), Source: string(d.Source), Since: d.Since,
-			LiftedAt: optionalTime(d.LiftedAt), Evidence: d.Evidence, UpdatedAt: f.now,
-		})
+		rows = append(rows, f.dncRow(d))
 	}
 	was, err := r.activeNow(ctx, tx, f.org, holding)
 	if err != nil {

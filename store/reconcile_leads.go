@@ -36,8 +36,8 @@ from unnest(@kinds::text[], @accounts::text[], @values::text[], @leads::uuid[], 
 on conflict (org_id, kind, account_id, value) do update
 set lead_id = excluded.lead_id`
 
-// assign gives the folded leads their ids and writes the ledger.
-func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
+// choose gives the folded leads their ids.
+func (f *folded) choose(ctx context.Context, tx pgx.Tx) error {
 	var names []keyName
 	for i := range f.result.Leads {
 		for _, k := range f.result.Leads[i].LedgerKeys(true) {
@@ -62,8 +62,15 @@ func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	f.ids = pipeline.AssignIDs(f.result.Leads, ledger, newID)
+	return nil
+}
 
-	kinds, accounts, values = nil, nil, nil
+// assign gives the folded leads their ids and writes the ledger.
+func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
+	if err := f.choose(ctx, tx); err != nil {
+		return err
+	}
+	var kinds, accounts, values []string
 	var ids []uuid.UUID
 	var times []time.Time
 	for _, e := range f.ids.Ledger {
@@ -73,7 +80,7 @@ func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err = tx.Exec(ctx, ledgerUpsertSQL, pgx.StrictNamedArgs{
+	_, err := tx.Exec(ctx, ledgerUpsertSQL, pgx.StrictNamedArgs{
 		"org": f.org, "now": f.now, "kinds": kinds, "accounts": accounts, "values": values, "leads": ids, "times": times,
 	})
 	if err != nil {
@@ -326,7 +333,7 @@ func (f *folded) writeLeads(ctx context.Context, tx pgx.Tx) ([]int, error) {
 	var rows []leadRecord
 	for i := range f.result.Leads {
 		row := f.leadRow(i)
-		if stored[row.LeadID] != row.ContentHash {
+		if f.force || stored[row.LeadID] != row.ContentHash {
 			changed = append(changed, i)
 			rows = append(rows, row)
 		}
@@ -446,8 +453,8 @@ func (f *folded) unmerge(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// dropLeads removes the rows of leads that merged into others or lost their last key, and keeps their ids resolving.
-func (f *folded) dropLeads(ctx context.Context, tx pgx.Tx) error {
+// stale finds the leads that hold a key of the region and are not among those folded.
+func (f *folded) stale(ctx context.Context, tx pgx.Tx) ([]uuid.UUID, error) {
 	names := slices.Collect(maps.Keys(f.region.keys))
 	for phone := range f.region.phones {
 		if !f.region.shared[phone] {
@@ -457,11 +464,20 @@ func (f *folded) dropLeads(ctx context.Context, tx pgx.Tx) error {
 	kinds, accounts, values := columns(names)
 	rows, err := tx.Query(ctx, staleLeadsSQL, pgx.StrictNamedArgs{"org": f.org, "kinds": kinds, "accounts": accounts, "values": values, "ids": f.ids.IDs})
 	if err != nil {
-		return fmt.Errorf("finding leads that are no more: %w", err)
+		return nil, fmt.Errorf("finding leads that are no more: %w", err)
 	}
 	stale, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	if err != nil {
-		return fmt.Errorf("finding leads that are no more: %w", err)
+		return nil, fmt.Errorf("finding leads that are no more: %w", err)
+	}
+	return stale, nil
+}
+
+// dropLeads removes the rows of leads that merged into others or lost their last key, and keeps their ids resolving.
+func (f *folded) dropLeads(ctx context.Context, tx pgx.Tx) error {
+	stale, err := f.stale(ctx, tx)
+	if err != nil {
+		return err
 	}
 	var from, into []uuid.UUID
 	for old, id := range f.ids.Merged {

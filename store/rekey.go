@@ -49,9 +49,7 @@ func (r *keyRows) exec(ctx context.Context, tx pgx.Tx, f *folded, sql string) er
 	return err
 }
 
-// rekey brings ops.record_keys in step with the records' present facts. It returns the keys that went away: what they
-// held together has to be folded again too.
-func rekey(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) ([]keyName, error) {
+func keysByRecord(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]map[recordKey]bool, error) {
 	rows, err := tx.Query(ctx, seedKeysSQL, pgx.StrictNamedArgs{"ids": ids})
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of changed records: %w", err)
@@ -68,6 +66,16 @@ func rekey(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) ([]keyName, e
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of changed records: %w", err)
+	}
+	return had, nil
+}
+
+// rekey brings ops.record_keys in step with the records' present facts. It returns the keys that went away: what they
+// held together has to be folded again too.
+func rekey(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) ([]keyName, error) {
+	had, err := keysByRecord(ctx, tx, ids)
+	if err != nil {
+		return nil, err
 	}
 	var gone []keyName
 	var drop, add keyRows

@@ -1,0 +1,354 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// What a Difference says of a row of the pipeline.
+const (
+	// RowMissing is a row that the records tell and the table has not.
+	RowMissing = "missing"
+	// RowExtra is a row that no record tells.
+	RowExtra = "extra"
+	// RowDiffers is a row with other values than the records tell.
+	RowDiffers = "differs"
+)
+
+// Difference is one row in which the pipeline and a fold over all records disagree.
+type Difference struct {
+	// Table is leads, lead_keys, calls, call_events, do_not_call, agents or record_keys.
+	Table string
+	// Key names the row without our own ids: a lead by one of its keys, a call by dialler, account and external id.
+	Key string
+	// LeadID is the lead's id, the nil UUID for rows of other tables.
+	LeadID uuid.UUID
+	// Change is RowMissing, RowExtra or RowDiffers.
+	Change string
+	// Columns are the values that differ; empty for a row that is missing or extra.
+	Columns []ColumnDifference
+}
+
+// ColumnDifference is one value, as JSON text; empty means that there is none.
+type ColumnDifference struct {
+	Column, Stored, Told string
+}
+
+// Comparison is what comparing an organisation's pipeline with its records found.
+type Comparison struct {
+	// Records, Leads, Calls and DNC count what was folded.
+	Records, Leads, Calls, DNC int
+	// Differing counts the rows that differ.
+	Differing int
+	// Unsettled counts records that landed and wait to be folded, SetAside those in quarantine because they cannot be. What
+	// they belong to is not compared.
+	Unsettled, SetAside int
+	// StoredHash and ToldHash are content hashes over keys, never over our own ids, of the pipeline as it is and as the
+	// records tell it. They are equal where nothing differs.
+	StoredHash, ToldHash string
+
+	// seeds are records from which to fold anew what differs.
+	seeds []int64
+	// surplus tells that there are rows that no fold reaches.
+	surplus bool
+}
+
+// CompareOptions say how to compare.
+type CompareOptions struct {
+	// Diff is called with each difference; it may be nil.
+	Diff func(Difference) error
+	// Progress is called now and then with how many records are done of how many; it may be nil.
+	Progress func(done, total int)
+}
+
+// comparePage is how many records are folded at a time, with all that belongs to them.
+const comparePage = 1000
+
+// compareTries is how often a comparison is begun again that lost a race.
+const compareTries = 3
+
+// errCompared ends a comparison's transaction, which must leave nothing behind.
+var errCompared = errors.New("compared")
+
+// Compare folds all records of an organisation anew, and compares the outcome row by row with the pipeline. It reads one
+// snapshot, so that nobody waits for it, goes from region to region, so that memory stays bounded, and leaves nothing behind.
+func (r *Reconciler) Compare(ctx context.Context, org uuid.UUID, o CompareOptions) (Comparison, error) {
+	told := false
+	diff := o.Diff
+	o.Diff = func(d Difference) error {
+		told = true
+		if diff == nil {
+			return nil
+		}
+		return diff(d)
+	}
+	for try := 1; ; try++ {
+		c, err := r.compareOnce(ctx, org, o)
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "40001" && try < compareTries && (!told || diff == nil) {
+			continue
+		}
+		if err != nil {
+			return Comparison{}, fmt.Errorf("comparing the pipeline of organisation %s with its records: %w", org, err)
+		}
+		return c, nil
+	}
+}
+
+// The whole comparison is one transaction, and whoever reads its output may be slow.
+const compareTimeoutsSQL = `
+select set_config('statement_timeout', '600s', true), set_config('idle_in_transaction_session_timeout', '600s', true)`
+
+func (r *Reconciler) compareOnce(ctx context.Context, org uuid.UUID, o CompareOptions) (Comparison, error) {
+	c := &comparison{
+		r: r, org: org, o: o, visited: recordSet{}, unsettled: recordSet{}, phones: map[string]bool{}, gone: map[string]bool{},
+		keyless: map[uuid.UUID]bool{}, seeds: map[int64]bool{},
+	}
+	conn, err := r.DB.acquire(ctx)
+	if err != nil {
+		return Comparison{}, err
+	}
+	defer conn.Release()
+	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, compareTimeoutsSQL); err != nil {
+			return err
+		}
+		c.tx = tx
+		if err := c.run(ctx); err != nil {
+			return err
+		}
+		return errCompared
+	})
+	if !errors.Is(err, errCompared) {
+		return Comparison{}, err
+	}
+	c.out.StoredHash, c.out.ToldHash = c.stored.String(), c.told.String()
+	c.out.seeds = slices.Sorted(maps.Keys(c.seeds))
+	return c.out, nil
+}
+
+// comparison is a comparison under way.
+type comparison struct {
+	r   *Reconciler
+	tx  pgx.Tx
+	org uuid.UUID
+	o   CompareOptions
+	out Comparison
+
+	total   int
+	visited recordSet
+	// unsettled are the records that are not to be looked at.
+	unsettled recordSet
+	// phones, gone and keyless are do-not-call, rows and leads that were seen already, or are to be.
+	phones  map[string]bool
+	gone    map[string]bool
+	keyless map[uuid.UUID]bool
+
+	stored, told keyHash
+	seeds        map[int64]bool
+}
+
+func (c *comparison) run(ctx context.Context) error {
+	if err := c.count(ctx); err != nil {
+		return err
+	}
+	// Keys first: what belongs together is found by them.
+	if err := c.pages(ctx, 0, c.rekey); err != nil {
+		return err
+	}
+	if err := c.findKeyless(ctx); err != nil {
+		return err
+	}
+	if err := c.pages(ctx, c.total, c.regions); err != nil {
+		return err
+	}
+	if err := c.agents(ctx); err != nil {
+		return err
+	}
+	return c.surplus(ctx)
+}
+
+const recordsCountSQL = `select count(*) from ops.records where org_id = @org`
+
+const recordsQueuedSQL = `select distinct record_id from ops.reconcile_queue where org_id = @org`
+
+const recordsSetAsideSQL = `
+select distinct r.record_id
+from ops.quarantine q
+join ops.records r
+  on r.org_id = q.org_id and r.account_id = q.account_id and r.source = q.source and r.stream = q.stream and r.object_id = q.object_id
+where q.org_id = @org and q.reason = @facts and q.state = 'open'`
+
+func (c *comparison) count(ctx context.Context) error {
+	if err := c.tx.QueryRow(ctx, recordsCountSQL, pgx.StrictNamedArgs{"org": c.org}).Scan(&c.total); err != nil {
+		return fmt.Errorf("counting records: %w", err)
+	}
+	for _, kind := range []struct {
+		sql   string
+		args  pgx.StrictNamedArgs
+		count *int
+	}{
+		{recordsQueuedSQL, pgx.StrictNamedArgs{"org": c.org}, &c.out.Unsettled},
+		{recordsSetAsideSQL, pgx.StrictNamedArgs{"org": c.org, "facts": ReasonFacts}, &c.out.SetAside},
+	} {
+		rows, err := c.tx.Query(ctx, kind.sql, kind.args)
+		if err != nil {
+			return fmt.Errorf("finding records that are not folded: %w", err)
+		}
+		var id int64
+		_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+			if !c.unsettled.has(id) {
+				c.unsettled.add(id)
+				*kind.count++
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("finding records that are not folded: %w", err)
+		}
+	}
+	return nil
+}
+
+const recordsPageSQL = `
+select record_id
+from ops.records
+where org_id = @org and record_id > @after
+order by record_id
+limit @most`
+
+// pages goes through all records. Each of the two rounds counts half.
+func (c *comparison) pages(ctx context.Context, done int, work func(context.Context, []int64) error) error {
+	for after := int64(-1); ; {
+		rows, err := c.tx.Query(ctx, recordsPageSQL, pgx.StrictNamedArgs{"org": c.org, "after": after, "most": comparePage})
+		if err != nil {
+			return fmt.Errorf("listing records: %w", err)
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return fmt.Errorf("listing records: %w", err)
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		after = ids[len(ids)-1]
+		done += len(ids)
+		ids = slices.DeleteFunc(ids, func(id int64) bool { return c.unsettled.has(id) || c.visited.has(id) })
+		if len(ids) > 0 {
+			if err := work(ctx, ids); err != nil {
+				return err
+			}
+		}
+		if c.o.Progress != nil {
+			c.o.Progress(done/2, c.total)
+		}
+	}
+}
+
+// rekey brings the keys of records in step, for the length of the comparison.
+func (c *comparison) rekey(ctx context.Context, ids []int64) error {
+	f := newFolded(c.org, c.r.DB.Now(), ids)
+	f.shadow = true
+	if err := c.r.tell(ctx, c.tx, f, ids); err != nil {
+		return err
+	}
+	had, err := keysByRecord(ctx, c.tx, ids)
+	if err != nil {
+		return err
+	}
+	var drifted []int64
+	for _, id := range ids {
+		if maps.Equal(had[id], keysOf(f.told[id].Facts)) {
+			continue
+		}
+		drifted = append(drifted, id)
+		c.seeds[id] = true
+		if err := c.differs(Difference{Table: "record_keys", Key: f.told[id].Ref, Change: RowDiffers}); err != nil {
+			return err
+		}
+	}
+	c.out.Records += len(ids)
+	if len(drifted) == 0 {
+		return nil
+	}
+	_, err = rekey(ctx, c.tx, f, drifted)
+	return err
+}
+
+func (c *comparison) differs(d Difference) error {
+	c.out.Differing++
+	return c.o.Diff(d)
+}
+
+// regions folds what belongs to some records and compares it.
+func (c *comparison) regions(ctx context.Context, ids []int64) error {
+	ids = slices.DeleteFunc(slices.Clone(ids), c.visited.has)
+	if len(ids) == 0 {
+		return nil
+	}
+	f := newFolded(c.org, c.r.DB.Now(), ids)
+	f.shadow, f.unsettled = true, c.unsettled
+	if err := c.r.compute(ctx, c.tx, f); err != nil {
+		return err
+	}
+	if c.waits(f) {
+		if len(ids) > 1 {
+			half := len(ids) / 2
+			if err := c.regions(ctx, ids[:half]); err != nil {
+				return err
+			}
+			return c.regions(ctx, ids[half:])
+		}
+		// It is folded soon, or cannot be: what the table should hold is not known here.
+		c.visit(f)
+		return nil
+	}
+	if err := f.choose(ctx, c.tx); err != nil {
+		return err
+	}
+	g := newRegion(c, f)
+	if err := g.compare(ctx); err != nil {
+		return err
+	}
+	c.visit(f)
+	return nil
+}
+
+// waits tells whether something of a region is not folded yet.
+func (c *comparison) waits(f *folded) bool {
+	for id := range f.region.records {
+		if c.unsettled.has(id) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *comparison) visit(f *folded) {
+	for id := range f.region.records {
+		c.visited.add(id)
+	}
+}
+
+// nameOfKeys names a lead without our own id: by its first strong key, else by a phone.
+func nameOfKeys(keys []pipeline.LinkedKey) string {
+	l := pipeline.Lead{Keys: keys}
+	for _, k := range l.LedgerKeys(true) {
+		return nameOf(k).text()
+	}
+	return ""
+}
+
+// callName names a call.
+func callName(k pipeline.CallKey) string {
+	return strings.Join([]string{string(k.Dialler), k.Account, k.ExternalID}, "/")
+}
