@@ -54,3 +54,12 @@ func orDash(s string) string {
 	}
 	return s
 }
+
+// properties prints one object, a name and a value on each line.
+func properties(w io.Writer, rows [][2]string) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(tw, row[0]+"\t"+row[1])
+	}
+	return tw.Flush()
+}

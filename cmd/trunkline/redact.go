@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// redactedMax is how much of an example is shown.
+const redactedMax = 300
+
+// redacted shows what a body looks like without what it tells of people: keys and punctuation stay, letters become x and
+// digits 0.
+func redacted(body []byte) string {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if dec.Decode(&v) == nil && !dec.More() {
+		text, err := json.Marshal(masked(v))
+		if err == nil {
+			return cut(string(text))
+		}
+	}
+	if form, err := url.ParseQuery(string(body)); err == nil && strings.Contains(string(body), "=") {
+		for _, values := range form {
+			for i := range values {
+				values[i] = maskText(values[i])
+			}
+		}
+		return cut(form.Encode())
+	}
+	return fmt.Sprintf("%d bytes that are neither JSON nor a form", len(body))
+}
+
+func masked(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = masked(v[k])
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = masked(v[i])
+		}
+		return v
+	case string:
+		return maskText(v)
+	case json.Number:
+		return json.Number("0")
+	}
+	return v
+}
+
+func maskText(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsDigit(r):
+			return '0'
+		case unicode.IsLetter(r) && unicode.IsUpper(r):
+			return 'X'
+		case unicode.IsLetter(r):
+			return 'x'
+		case r < 0x80 && unicode.IsPrint(r):
+			return r
+		}
+		return '.'
+	}, s)
+}
+
+func cut(s string) string {
+	if r := []rune(s); len(r) > redactedMax {
+		return string(r[:redactedMax]) + "…"
+	}
+	return s
+}
