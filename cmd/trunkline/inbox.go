@@ -143,9 +143,20 @@ func (p *program) showPost(ctx context.Context, d *database, id uuid.UUID, asJSO
 		return printJSON(p.stdout, r)
 	}
 	return properties(p.stdout, [][2]string{
-		{"ID", r.ID.String()}, {"SOURCE", r.Source}, {"STATE", r.State}, {"RECEIVED", r.ReceivedAt}, {"SETTLED", r.SettledAt},
-		{"METHOD", r.Method}, {"CONTENT_TYPE", orDash(r.ContentType)}, {"EVENT", orDash(r.EventPath)}, {"FACTS", fmt.Sprint(r.Facts)},
-		{"ATTEMPTS", fmt.Sprint(r.Attempts)}, {"DUPLICATE_OF", orDash(r.DuplicateOf)}, {"ERROR", orDash(r.Error)}, {"QUERY", orDash(r.Query)}, {"BODY", r.Body},
+		{"ID", r.ID.String()},
+		{"SOURCE", r.Source},
+		{"STATE", r.State},
+		{"RECEIVED", r.ReceivedAt},
+		{"SETTLED", r.SettledAt},
+		{"METHOD", r.Method},
+		{"CONTENT_TYPE", orDash(r.ContentType)},
+		{"EVENT", orDash(r.EventPath)},
+		{"FACTS", fmt.Sprint(r.Facts)},
+		{"ATTEMPTS", fmt.Sprint(r.Attempts)},
+		{"DUPLICATE_OF", orDash(r.DuplicateOf)},
+		{"ERROR", orDash(r.Error)},
+		{"QUERY", orDash(r.Query)},
+		{"BODY", r.Body},
 	})
 }
 

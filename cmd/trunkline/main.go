@@ -138,7 +138,7 @@ func (p *program) root() *cobra.Command {
 		p.serveCommand(), p.demoCommand(), p.sandboxCommand(), p.migrateCommand(), p.statusCommand(), p.syncCommand(), p.backfillCommand(), p.orgCommand(),
 		p.apikeyCommand(), p.webhooksCommand(), p.vendorCommand(), p.configCommand(), p.versionCommand(),
 	)
-	root.AddCommand(p.rebuildCommand(), p.quarantineCommand(), p.inboxCommand())
+	root.AddCommand(p.rebuildCommand(), p.quarantineCommand(), p.inboxCommand(), p.leadCommand())
 	usageCodes(root)
 	return root
 }

@@ -127,9 +127,16 @@ func (p *program) quarantineShowCommand() *cobra.Command {
 					return printJSON(p.stdout, item)
 				}
 				return properties(p.stdout, [][2]string{
-					{"ID", item.ID.String()}, {"STREAM", item.Source + "." + item.Stream}, {"OBJECT", orDash(item.ObjectID)}, {"STATE", item.State},
-					{"REASON", item.Reason}, {"ERROR", item.Error}, {"SEEN", fmt.Sprint(item.Seen)}, {"FIRST_SEEN", item.FirstSeenAt},
-					{"LAST_SEEN", item.LastSeenAt}, {"BODY", item.Body},
+					{"ID", item.ID.String()},
+					{"STREAM", item.Source + "." + item.Stream},
+					{"OBJECT", orDash(item.ObjectID)},
+					{"STATE", item.State},
+					{"REASON", item.Reason},
+					{"ERROR", item.Error},
+					{"SEEN", fmt.Sprint(item.Seen)},
+					{"FIRST_SEEN", item.FirstSeenAt},
+					{"LAST_SEEN", item.LastSeenAt},
+					{"BODY", item.Body},
 				})
 			})
 		},
