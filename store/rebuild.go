@@ -27,7 +27,7 @@ const (
 
 // Difference is one row in which the pipeline and a fold over all records disagree.
 type Difference struct {
-	// Table is leads, lead_keys, calls, call_events, do_not_call, agents or record_keys.
+	// Table is leads, lead_keys, calls, call_events, do_not_call, presence, agents or record_keys.
 	Table string
 	// Key names the row without our own ids: a lead by one of its keys, a call by dialler, account and external id.
 	Key string

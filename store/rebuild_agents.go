@@ -5,19 +5,28 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
-// An agent says what the latest call that names it says; the call that is returned is one of its calls. An agent whose calls
+// An agent says what the latest call that names it says; the call that is returned is one that names it, itself or in a step. An agent whose calls
 // are gone stays, under its id.
 const agentsCompareSQL = `
 with named as (
-  select distinct on (c.source, c.account_id, c.agent_external_id)
-    c.source, c.account_id, c.agent_external_id, c.external_call_id
-  from pipeline.calls c
-  where c.org_id = @org and c.agent_external_id is not null
-  order by c.source, c.account_id, c.agent_external_id, c.occurred_at desc, c.external_call_id desc
+  select distinct on (n.agent_source, n.agent_account_id, n.agent_external_id)
+    n.agent_source as source, n.agent_account_id as account_id, n.agent_external_id, n.call_source, n.call_account, n.external_call_id
+  from (
+    select c.agent_source, c.agent_account_id, c.agent_external_id, c.source as call_source, c.account_id as call_account, c.external_call_id
+    from pipeline.calls c
+    where c.org_id = @org and c.agent_external_id is not null
+    union all
+    select e.agent_source, e.agent_account_id, e.agent_external_id, e.source, e.account_id, e.external_call_id
+    from pipeline.call_events e
+    where e.org_id = @org and e.agent_external_id is not null
+  ) n
+  order by n.agent_source, n.agent_account_id, n.agent_external_id, n.external_call_id
 )
-select g.source, g.account_id, g.agent_external_id, g.external_call_id,
+select g.source, g.account_id, g.agent_external_id, g.call_source, g.call_account, g.external_call_id,
   coalesce(jsonb_build_object('name', a.name, 'email', a.email)::text, ''), a.agent_id is not null,
   jsonb_build_object('name', n.agent_name, 'email', m.agent_email)::text
 from named g
@@ -56,10 +65,11 @@ func (c *comparison) agents(ctx context.Context) error {
 		call keyName
 	}
 	var wrong []found
-	var source, account, id, call string
+	var source, account, id string
+	var call pipeline.CallKey
 	var l line
 	var there bool
-	_, err = pgx.ForEachRow(rows, []any{&source, &account, &id, &call, &l.stored, &there, &l.told}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&source, &account, &id, &call.Dialler, &call.Account, &call.ExternalID, &l.stored, &there, &l.told}, func() error {
 		name := source + "/" + account + "/" + id
 		c.told.add("agents", name, l.told)
 		if !there {
@@ -69,7 +79,7 @@ func (c *comparison) agents(ctx context.Context) error {
 		}
 		change, columns, err := l.difference()
 		if err == nil && change != "" {
-			wrong = append(wrong, found{Difference{Table: "agents", Key: name, Change: change, Columns: columns}, keyName{callKind("") + source, account, call}})
+			wrong = append(wrong, found{Difference{Table: "agents", Key: name, Change: change, Columns: columns}, keyName{callKind(call.Dialler), call.Account, call.ExternalID}})
 		}
 		return err
 	})

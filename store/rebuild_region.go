@@ -63,7 +63,7 @@ func (g *region) differs(seed int64, d Difference) error {
 }
 
 func (g *region) compare(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{g.leads, g.calls, g.doNotCall} {
+	for _, step := range []func(context.Context) error{g.leads, g.calls, g.doNotCall, g.presence} {
 		if err := step(ctx); err != nil {
 			return err
 		}

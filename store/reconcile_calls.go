@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -209,12 +210,16 @@ func (f *folded) dropCalls(ctx context.Context, tx pgx.Tx) error {
 	if len(untold.ids) == 0 {
 		return nil
 	}
+	before, err := agentsBefore(ctx, tx, untold.args(f))
+	if err != nil {
+		return err
+	}
 	for _, sql := range []string{eventsDeleteSQL, callsDeleteSQL} {
 		if _, err := tx.Exec(ctx, sql, untold.args(f)); err != nil {
 			return fmt.Errorf("removing calls that nobody tells of any more: %w", err)
 		}
 	}
-	return nil
+	return f.writeAgents(ctx, tx, before)
 }
 
 // writeCalls writes the calls that changed, with their events and agents.
@@ -248,6 +253,10 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	if len(rows) == 0 {
 		return nil
 	}
+	before, err := agentsBefore(ctx, tx, changed.args(f))
+	if err != nil {
+		return err
+	}
 	if err := upsertRows(ctx, tx, callsUpsertSQL, rows); err != nil {
 		return fmt.Errorf("writing calls: %w", err)
 	}
@@ -257,7 +266,42 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	if err := upsertRows(ctx, tx, eventsInsertSQL, events); err != nil {
 		return fmt.Errorf("writing call events: %w", err)
 	}
-	return f.writeAgents(ctx, tx, agentsOf(rows, events))
+	return f.writeAgents(ctx, tx, mergeNames(agentsOf(rows, events), before))
+}
+
+const agentsBeforeSQL = `
+select distinct c.agent_source, c.agent_account_id, c.agent_external_id
+from unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, account_id, external_call_id)
+join pipeline.calls c
+  on c.org_id = @org and c.source = k.source and c.account_id = k.account_id and c.external_call_id = k.external_call_id
+where c.agent_external_id is not null and c.agent_source is not null`
+
+// agentsBefore names the agents of calls as they are stored: what such a call told of its agent may be told by it no more.
+func agentsBefore(ctx context.Context, tx pgx.Tx, args pgx.StrictNamedArgs) ([]agentName, error) {
+	rows, err := tx.Query(ctx, agentsBeforeSQL, args)
+	if err != nil {
+		return nil, fmt.Errorf("reading the agents of calls: %w", err)
+	}
+	var names []agentName
+	var n agentName
+	_, err = pgx.ForEachRow(rows, []any{&n.source, &n.account, &n.id}, func() error {
+		names = append(names, n)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the agents of calls: %w", err)
+	}
+	return names, nil
+}
+
+// mergeNames lists the agents of both, each once.
+func mergeNames(a, b []agentName) []agentName {
+	for _, n := range b {
+		if !slices.Contains(a, n) {
+			a = append(a, n)
+		}
+	}
+	return a
 }
 
 // An agent's name and e-mail are those of the latest call that tells them, so that they too follow from the records alone.

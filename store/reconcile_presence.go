@@ -44,13 +44,8 @@ set status = excluded.status, current_call_id = excluded.current_call_id, curren
   current_lead_id = excluded.current_lead_id, metadata = excluded.metadata, status_changed_at = excluded.status_changed_at,
   updated_at = excluded.updated_at`
 
-// writePresence writes what agents are doing. An agent has one record, so the folded word is the last one.
-func (f *folded) writePresence(ctx context.Context, tx pgx.Tx) error {
-	if len(f.result.Presence) == 0 {
-		return nil
-	}
-	var rows []presenceRow
-	var agents []agentName
+// presenceRows are the folded rows and the agents that they are about.
+func (f *folded) presenceRows() (rows []presenceRow, agents []agentName) {
 	for i := range f.result.Presence {
 		p := &f.result.Presence[i]
 		agents = append(agents, agentName{string(p.Agent.Source), p.Agent.Account, p.Agent.ID})
@@ -67,6 +62,15 @@ func (f *folded) writePresence(ctx context.Context, tx pgx.Tx) error {
 		}
 		rows = append(rows, row)
 	}
+	return rows, agents
+}
+
+// writePresence writes what agents are doing. An agent has one record, so the folded word is the last one.
+func (f *folded) writePresence(ctx context.Context, tx pgx.Tx) error {
+	if len(f.result.Presence) == 0 {
+		return nil
+	}
+	rows, agents := f.presenceRows()
 	if err := f.writeAgents(ctx, tx, agents); err != nil {
 		return err
 	}
