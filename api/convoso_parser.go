@@ -10,25 +10,19 @@ import (
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
-// Reading is what a parser found in a post.
-type Reading struct {
-	// Facts is how many facts the post tells.
-	Facts int
-	// Suppressions are the opt-outs among them, to be committed with the post's bytes (law 6).
-	Suppressions []store.Suppression
+// convosoReceiver is POST|GET /v1/dialer/convoso/{orgToken}[/{event}]. A GET has its data in the query.
+func (s *Server) convosoReceiver() handler {
+	return s.receive(&receiver{
+		source: pipeline.SourceConvoso, parser: s.cfg.Convoso, from: s.cfg.ConvosoFrom,
+		unparsable: convoso.ErrUnparsable, unrecognised: convoso.ErrUnrecognised,
+		unknown: "the post is none of disposition, recording, call_event, lead_update and dnc",
+	})
 }
 
-// ConvosoParser reads a post in memory, without a database. Its errors wrap convoso.ErrUnparsable or
-// convoso.ErrUnrecognised; any other, and a panic, leaves the post to the drain. Errors are kept and logged, so they quote
-// nothing of a post.
-type ConvosoParser interface {
-	Parse(post *store.Post) (Reading, error)
-}
-
-// ConvosoSettings is a ConvosoParser over the settings of each organisation's Convoso account.
+// ConvosoSettings is a Parser over the settings of each organisation's Convoso account.
 type ConvosoSettings func(org uuid.UUID) convoso.Settings
 
-// Parse implements ConvosoParser.
+// Parse implements Parser.
 func (f ConvosoSettings) Parse(post *store.Post) (Reading, error) {
 	settings := f(post.Org)
 	facts, err := settings.Parse(ConvosoPost(post))

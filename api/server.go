@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +69,9 @@ type Config struct {
 	Keys    KeyChecker
 	Tokens  TokenReader
 	Intake  Intake
-	Convoso ConvosoParser
+	Convoso Parser
+	// ConvosoFrom are the networks whose addresses may post as Convoso (CONVOSO_ALLOW_CIDRS); optional, any may.
+	ConvosoFrom []netip.Prefix
 	// History and Writes are what beside the plain reads works on; optional, there are no such routes without them.
 	History HistoryReader
 	Writes  Writer
@@ -187,11 +190,14 @@ func (s *Server) routes() {
 	}
 	s.handle("GET /v1/status", public, s.status)
 
+	convosoPosts, convoloPosts := s.convosoReceiver(), s.convoloReceiver()
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
-		s.handle(method+" /v1/dialer/convoso/{orgToken}", receiving, s.receiveConvoso)
-		s.handle(method+" /v1/dialer/convoso/{orgToken}/{$}", receiving, s.receiveConvoso)
-		s.handle(method+" /v1/dialer/convoso/{orgToken}/{event}", receiving, s.receiveConvoso)
+		s.handle(method+" /v1/dialer/convoso/{orgToken}", receiving, convosoPosts)
+		s.handle(method+" /v1/dialer/convoso/{orgToken}/{$}", receiving, convosoPosts)
+		s.handle(method+" /v1/dialer/convoso/{orgToken}/{event}", receiving, convosoPosts)
 	}
+	s.handle("POST /v1/dialer/convolo/{orgToken}", receiving, convoloPosts)
+	s.handle("POST /v1/dialer/convolo/{orgToken}/{$}", receiving, convoloPosts)
 
 	if s.cfg.Backfills != nil {
 		s.syncRoutes()

@@ -180,17 +180,27 @@ set state = 'confirmed',
   lease_until = null
 where d.id = @id
   and d.org_id = @org
+  and d.destination = @destination
   and d.state <> 'confirmed'
   and d.sending_at is not null`
 
+// ReportedDelivery names a delivery of which its destination told by itself that it took effect.
+type ReportedDelivery struct {
+	Org         uuid.UUID
+	ID          uuid.UUID
+	Destination string
+	// ExternalID is the destination's own id of the effect.
+	ExternalID string
+}
+
 // ConfirmReportedDelivery confirms a delivery because its destination told by itself that it took effect, such as a webhook
 // with our reference. It overrules every other state of one that was ever sent, and tells whether it changed anything.
-func (db *DB) ConfirmReportedDelivery(ctx context.Context, tx pgx.Tx, org, id uuid.UUID, externalID string) (bool, error) {
+func (db *DB) ConfirmReportedDelivery(ctx context.Context, tx pgx.Tx, r ReportedDelivery) (bool, error) {
 	tag, err := tx.Exec(ctx, deliveryReportedSQL, pgx.StrictNamedArgs{
-		"id": id, "org": org, "external_id": deliveryText(externalID), "now": db.Now(),
+		"id": r.ID, "org": r.Org, "destination": r.Destination, "external_id": deliveryText(r.ExternalID), "now": db.Now(),
 	})
 	if err != nil {
-		return false, fmt.Errorf("confirming delivery %s by report: %w", id, Quiet(err))
+		return false, fmt.Errorf("confirming delivery %s by report: %w", r.ID, Quiet(err))
 	}
 	return tag.RowsAffected() > 0, nil
 }

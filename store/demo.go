@@ -94,14 +94,17 @@ type Counts struct {
 	LeadLists, Campaigns, Users      int
 	DialAttempts, CampaignStats      int
 	Posts, PostsOpen, PostsDuplicate int
+	PostsConvoso, PostsConvolo       int
 	PostsBad                         int
 	Facts                            int
 	Unfolded                         int
 	Leads, Calls, CallsConvoso       int
 	CallsIPSCAPE                     int
-	KeysIPSCAPE, KeysConvoso         int
-	DNC, DNCNorthAmerican            int
-	Quarantined                      int
+	// CallsConvolo are those that are linked with their lead, and have their row in convolo.calls with its delivery.
+	CallsConvolo             int
+	KeysIPSCAPE, KeysConvoso int
+	DNC, DNCNorthAmerican    int
+	Quarantined              int
 }
 
 const countsSQL = `
@@ -114,6 +117,8 @@ select
   (select count(*) from ipscape.dial_attempts),
   (select count(distinct campaign_id) from ipscape.campaign_stats),
   (select count(*) from ops.inbox),
+  (select count(*) from ops.inbox where source = 'convoso'),
+  (select count(*) from ops.inbox where source = 'convolo'),
   (select count(*) from ops.inbox where state = 'new'),
   (select count(*) from ops.inbox where state = 'duplicate'),
   (select count(*) from ops.inbox where state in ('unclassified', 'unparsable', 'quarantined')),
@@ -123,6 +128,11 @@ select
   (select count(*) from pipeline.calls),
   (select count(*) from pipeline.calls where source = 'convoso'),
   (select count(*) from pipeline.calls where source = 'ipscape'),
+  (select count(*)
+   from pipeline.calls c
+   join convolo.calls v on v.org_id = c.org_id and v.account_id = c.account_id and v.call_id = c.external_call_id
+   join ops.deliveries d on d.id = v.delivery_id and d.lead_id = c.lead_id
+   where c.source = 'convolo'),
   (select count(distinct value) from pipeline.lead_keys where kind = 'ipscape_lead'),
   (select count(distinct value) from pipeline.lead_keys where kind = 'convoso_lead'),
   (select count(*) from pipeline.do_not_call where lifted_at is null),
@@ -133,8 +143,8 @@ select
 func (db *DB) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
 	err := db.Pool.QueryRow(ctx, countsSQL).Scan(
-		&c.Activities, &c.IPSCAPELeads, &c.LeadLists, &c.Campaigns, &c.Users, &c.DialAttempts, &c.CampaignStats, &c.Posts, &c.PostsOpen, &c.PostsDuplicate, &c.PostsBad, &c.Facts, &c.Unfolded, &c.Leads,
-		&c.Calls, &c.CallsConvoso, &c.CallsIPSCAPE, &c.KeysIPSCAPE, &c.KeysConvoso, &c.DNC, &c.DNCNorthAmerican, &c.Quarantined)
+		&c.Activities, &c.IPSCAPELeads, &c.LeadLists, &c.Campaigns, &c.Users, &c.DialAttempts, &c.CampaignStats, &c.Posts, &c.PostsConvoso, &c.PostsConvolo, &c.PostsOpen, &c.PostsDuplicate, &c.PostsBad, &c.Facts, &c.Unfolded, &c.Leads,
+		&c.Calls, &c.CallsConvoso, &c.CallsIPSCAPE, &c.CallsConvolo, &c.KeysIPSCAPE, &c.KeysConvoso, &c.DNC, &c.DNCNorthAmerican, &c.Quarantined)
 	if err != nil {
 		return c, fmt.Errorf("counting: %w", err)
 	}

@@ -18,6 +18,10 @@ import (
 type InboxFact struct {
 	Target Target
 	Record LandRecord
+	// Report is set where the record tells that one of our deliveries took effect.
+	Report *DeliveryReport
+	// Row is set where the record is one part of a typed row that several records make up.
+	Row *SharedRow
 }
 
 // InboxDrain turns posts into records. Its fields are set once, before use.
@@ -165,9 +169,21 @@ func (d *InboxDrain) settle(ctx context.Context, tx pgx.Tx, posts []Post) error 
 	if err := d.markDuplicates(ctx, tx, out); err != nil {
 		return err
 	}
+	reported, err := join(ctx, tx, out)
+	if err != nil {
+		return err
+	}
 	written, err := d.land(ctx, tx, out)
 	if err != nil {
 		return err
+	}
+	if err := d.writeShared(ctx, tx, out); err != nil {
+		return err
+	}
+	for _, r := range reported {
+		if _, err := d.DB.ConfirmReportedDelivery(ctx, tx, r); err != nil {
+			return err
+		}
 	}
 	var well []factID
 	for i := range out {

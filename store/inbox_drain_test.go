@@ -23,7 +23,9 @@ type inboxWorld struct {
 	t     *testing.T
 	drain *store.InboxDrain
 	in    *store.Intake
-	posts int
+	// source is whose posts are kept.
+	source string
+	posts  int
 }
 
 func newInboxWorld(t *testing.T) *inboxWorld {
@@ -33,7 +35,7 @@ func newInboxWorld(t *testing.T) *inboxWorld {
 		t.Fatal(err)
 	}
 	db := &store.DB{Pool: storetest.DB(t), Log: discard(), Clock: func() time.Time { return foldStart.Add(time.Hour) }}
-	w := &inboxWorld{DB: db, t: t, in: startIntake(t, db, store.IntakeConfig{})}
+	w := &inboxWorld{DB: db, t: t, source: "convoso", in: startIntake(t, db, store.IntakeConfig{})}
 	mustExec(t, db, `create table ops.woken (n int)`)
 	w.drain = &store.InboxDrain{DB: db, Read: jobs.ReadConvoso(settings), Wake: func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `insert into ops.woken values (1)`)
@@ -47,7 +49,7 @@ func (w *inboxWorld) keep(contentType, body string) uuid.UUID {
 	w.t.Helper()
 	w.posts++
 	p := store.Post{
-		ID: uuid.Must(uuid.NewV7()), Org: foldOrg, Source: "convoso", State: store.PostNew, Method: "POST", ContentType: contentType,
+		ID: uuid.Must(uuid.NewV7()), Org: foldOrg, Source: w.source, State: store.PostNew, Method: "POST", ContentType: contentType,
 		Body: []byte(body), ReceivedAt: foldStart.Add(time.Duration(w.posts) * time.Second),
 	}
 	if err := w.in.Accept(w.t.Context(), p); err != nil {

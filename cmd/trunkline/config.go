@@ -105,4 +105,5 @@ type convosoConfig struct {
 	Aliases      string           `env:"CONVOSO_ALIASES" help:"canonical=key, comma list"`
 	DNCCodes     string           `env:"CONVOSO_DNC_CODES" help:"further opt-out codes; CODE, CODE* or -CODE, comma list"`
 	Dispositions string           `env:"CONVOSO_DISPOSITIONS" help:"CODE=our_code, comma list"`
+	AllowCIDRs   networks         `env:"CONVOSO_ALLOW_CIDRS" help:"networks that may post as Convoso, such as 66.85.240.0/21, comma list; empty lets any"`
 }

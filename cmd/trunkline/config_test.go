@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,7 @@ func TestLoadConfigNamesEveryFault(t *testing.T) {
 		"DIALEDIN_DUPLICATES_CHECK":   "4",
 		"CONVOLO_URL":                 "ftp://hidden",
 		"CONVOLO_AGENTS":              "hidden",
+		"CONVOSO_ALLOW_CIDRS":         "66.85.240.0/21,hidden",
 		"TRUNKLINE_PUSH":              "dialedin,hidden",
 		"TRUNKLINE_CALL_WINDOW":       "8-21",
 		"TRUNKLINE_LOG_LEVEL":         "hidden",
@@ -96,6 +98,22 @@ func TestLoadConfigSecretsFromFiles(t *testing.T) {
 	} {
 		if _, err := loadConfig(env); err == nil {
 			t.Errorf("%v: no fault found", env)
+		}
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	var n networks
+	if err := n.EnvDecode("66.85.240.0/21, 192.0.2.7 ,2001:db8::1/32,::ffff:198.51.100.9/120"); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(n); got != "[66.85.240.0/21 192.0.2.7/32 2001:db8::/32 198.51.100.0/24]" {
+		t.Error(got)
+	}
+	for _, bad := range []string{"66.85.240.0/33", "a.b.c.d/8", "10.0.0.0/8,", "fe80::1%eth0"} {
+		if n.EnvDecode(bad) == nil {
+			t.Errorf("%s is taken", bad)
 		}
 	}
 }

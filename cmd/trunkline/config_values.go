@@ -262,23 +262,33 @@ func (r routes) names() []string {
 	return slices.Compact(names)
 }
 
-// networks is a list of networks.
+// networks are addresses of clients, comma list.
 type networks []netip.Prefix
 
-// EnvDecode implements envconfig.Decoder.
+// EnvDecode implements envconfig.Decoder. A single address is a network of one.
 func (n *networks) EnvDecode(text string) error {
 	*n = nil
 	for part := range strings.SplitSeq(text, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
+		part = strings.TrimSpace(part)
 		prefix, err := netip.ParsePrefix(part)
 		if err != nil {
-			return errors.New("must be a comma list of networks, such as 10.1.0.0/16")
+			addr, bad := netip.ParseAddr(part)
+			if bad != nil || addr.Zone() != "" {
+				return errors.New("must be a comma list of networks, such as 66.85.240.0/21")
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
-		*n = append(*n, prefix.Masked())
+		*n = append(*n, unmapped(prefix).Masked())
 	}
 	return nil
+}
+
+// unmapped writes a network of IPv4 addresses that are spelt as IPv6 in their own way, as peers' addresses are compared.
+func unmapped(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p
 }
 
 // pairs is name=value, comma list.

@@ -66,6 +66,10 @@ func (c *convoloConfig) client() convolo.Config {
 	}
 }
 
+func (c *convoloConfig) settings() convolo.Settings {
+	return convolo.Settings{Account: store.DefaultAccount, Region: string(c.Country)}
+}
+
 func (c *convosoConfig) settings(region country) (convoso.Settings, error) {
 	return convoso.NewSettings(convoso.Config{
 		Account: store.DefaultAccount, Zone: c.Timezone.Location, Region: string(region), Aliases: c.Aliases,

@@ -178,6 +178,7 @@ func (d *daemon) buildReconcile(context.Context) error {
 		return err
 	}
 	ours := apiwrite.Settings{Region: string(d.cfg.General.Region)}
+	convoloSettings := d.cfg.Convolo.settings()
 	d.fold = &store.Reconciler{
 		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
 		WakeWebhooks: d.queue.WakeWebhooks,
@@ -192,6 +193,8 @@ func (d *daemon) buildReconcile(context.Context) error {
 				return convosoSettings.Facts(*r)
 			case pipeline.SourceAPI:
 				return ours.Facts(r)
+			case pipeline.SourceConvolo:
+				return convoloSettings.Facts(*r)
 			default:
 				return pipeline.Facts{}, fmt.Errorf("no package reads records of source %s", r.Source)
 			}
@@ -209,7 +212,10 @@ func (d *daemon) buildInbox(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.inbox = &store.InboxDrain{DB: d.db.DB, Wake: d.queue.WakeReconcile, Read: jobs.ReadConvoso(settings)}
+	d.inbox = &store.InboxDrain{DB: d.db.DB, Wake: d.queue.WakeReconcile, Read: jobs.ReadPosts(jobs.PostReaders{
+		pipeline.SourceConvoso: jobs.ReadConvoso(settings),
+		pipeline.SourceConvolo: jobs.ReadConvolo(d.cfg.Convolo.settings()),
+	})}
 	d.intake = store.NewIntake(d.db.DB, store.IntakeConfig{
 		Enqueue: func(ctx context.Context, tx pgx.Tx, _ []store.Post) error { return d.queue.WakeInbox(ctx, tx) },
 	})
@@ -286,8 +292,9 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
 		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
 		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
-		Convoso: api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
-		History: d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
+		Convoso:     api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
+		ConvosoFrom: d.cfg.Convoso.AllowCIDRs,
+		History:     d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
 		Backfills: &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
 		Webhooks:  &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
 		Checks: []api.Check{

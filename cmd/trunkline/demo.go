@@ -130,11 +130,12 @@ func whileDemoRuns(ctx context.Context, patience time.Duration, try func() error
 // runDemo makes the traffic, waits until nothing is left to do, and prints what came of it.
 func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) error {
 	fmt.Fprintf(p.stderr, "the API listens on http://%s, the simulated vendors on %s\n", d.addr, box.server.URL())
+	box.PostTo("http://" + d.addr)
 	if err := makeTraffic(ctx, d, box); err != nil {
 		return fmt.Errorf("demo traffic: %w", err)
 	}
 	changed := time.Now()
-	if err := waitSettled(ctx, d, changed); err != nil {
+	if err := waitSettled(ctx, d, box, changed); err != nil {
 		return err
 	}
 	s, err := summarise(ctx, d, box)
@@ -152,11 +153,11 @@ func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) e
 }
 
 // waitSettled waits until every stream is at its head, every post is folded and every delivery has an end.
-func waitSettled(ctx context.Context, d *daemon, changed time.Time) error {
+func waitSettled(ctx context.Context, d *daemon, box *runningSandbox, changed time.Time) error {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		waiting, err := waitingFor(ctx, d, changed)
+		waiting, err := waitingFor(ctx, d, box, changed)
 		if err == nil && len(waiting) == 0 {
 			return nil
 		}
@@ -171,7 +172,7 @@ func waitSettled(ctx context.Context, d *daemon, changed time.Time) error {
 	}
 }
 
-func waitingFor(ctx context.Context, d *daemon, changed time.Time) ([]string, error) {
+func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed time.Time) ([]string, error) {
 	var waiting []string
 	streams, err := d.db.StreamStates(ctx, d.db.Pool, d.org.ID)
 	if err != nil {
@@ -191,6 +192,10 @@ func waitingFor(ctx context.Context, d *daemon, changed time.Time) ([]string, er
 		if head.Before(changed) || s.Holes > 0 {
 			waiting = append(waiting, fmt.Sprintf("stream %s", s.Key.Stream))
 		}
+	}
+	// Before the counts: a webhook that has been answered is among them.
+	if n := len(box.Convolo().Pending()); n > 0 {
+		waiting = append(waiting, fmt.Sprintf("%d webhooks to come", n))
 	}
 	counts, err := d.db.Counts(ctx)
 	if err != nil {

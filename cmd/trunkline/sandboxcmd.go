@@ -20,6 +20,8 @@ type sandboxOptions struct {
 	activities int
 	leads      int
 	posts      int
+	// daemon is the address to whose receivers the vendors post, empty for none.
+	daemon string
 }
 
 func startSandbox(o sandboxOptions) (*runningSandbox, error) {
@@ -29,6 +31,9 @@ func startSandbox(o sandboxOptions) (*runningSandbox, error) {
 	server, err := box.Start(o.addr)
 	if err != nil {
 		return nil, fmt.Errorf("starting the vendor simulators: %w", err)
+	}
+	if o.daemon != "" {
+		box.PostTo(o.daemon)
 	}
 	return &runningSandbox{box, server}, nil
 }
@@ -43,6 +48,9 @@ func (p *program) sandboxCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if new(hostPort).EnvDecode(o.addr) != nil {
 				return withCode(exitUsage, fmt.Errorf("--addr must be host:port, such as 127.0.0.1:9090"))
+			}
+			if o.daemon != "" && new(webURL).EnvDecode(o.daemon) != nil {
+				return withCode(exitUsage, fmt.Errorf("--daemon must be the address of a daemon, such as http://127.0.0.1:8080"))
 			}
 			box, err := startSandbox(o)
 			if err != nil {
@@ -59,6 +67,7 @@ func (p *program) sandboxCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.addr, "addr", "127.0.0.1:9090", "address to listen on")
+	cmd.Flags().StringVar(&o.daemon, "daemon", "", "address of a daemon that gets the vendors' webhooks, such as http://127.0.0.1:8080; empty sends none")
 	cmd.Flags().IntVar(&o.activities, "activities", 0, "how many ipSCAPE activities to seed; 0 = a small set")
 	cmd.Flags().IntVar(&o.leads, "leads", 0, "how many ipSCAPE leads to seed; 0 = a small set")
 	cmd.Flags().IntVar(&o.posts, "posts", 0, "how many Convoso posts to plan; 0 = a small set")

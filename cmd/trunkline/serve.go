@@ -42,9 +42,10 @@ func (p *program) serveCommand() *cobra.Command {
 // serve runs the daemon with the environment and what overlays it.
 func (p *program) serve(ctx context.Context, overlay map[string]string, withSandbox bool) error {
 	environ := p.environ
+	var box *runningSandbox
 	if withSandbox {
-		box, err := startSandbox(sandboxOptions{addr: "127.0.0.1:0"})
-		if err != nil {
+		var err error
+		if box, err = startSandbox(sandboxOptions{addr: "127.0.0.1:0"}); err != nil {
 			return err
 		}
 		defer box.Close()
@@ -59,6 +60,9 @@ func (p *program) serve(ctx context.Context, overlay map[string]string, withSand
 	d, err := startDaemon(ctx, c, log, false)
 	if err != nil {
 		return err
+	}
+	if box != nil && d.addr != "" {
+		box.PostTo("http://" + d.addr)
 	}
 	return untilStopped(ctx, d, nil)
 }

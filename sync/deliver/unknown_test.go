@@ -130,11 +130,14 @@ func TestWebhookConfirms(t *testing.T) {
 	r.exec(`update ops.deliveries set not_before = $2 where id = $1`, never, noon.Add(time.Hour))
 	r.drain(e)
 	for _, tc := range []struct {
-		id   uuid.UUID
-		want bool
-	}{{id, true}, {id, false}, {never, false}} {
+		id          uuid.UUID
+		destination string
+		want        bool
+	}{{id, "another", false}, {id, r.vendor.name, true}, {id, r.vendor.name, false}, {never, r.vendor.name, false}} {
 		err := r.db.InTx(context.Background(), func(tx pgx.Tx) error {
-			changed, err := r.db.ConfirmReportedDelivery(context.Background(), tx, r.org, tc.id, "call-1")
+			changed, err := r.db.ConfirmReportedDelivery(context.Background(), tx, store.ReportedDelivery{
+				Org: r.org, ID: tc.id, Destination: tc.destination, ExternalID: "call-1",
+			})
 			if changed != tc.want {
 				t.Errorf("changed = %t, want %t", changed, tc.want)
 			}

@@ -36,8 +36,8 @@ func NewDispositions(given map[Source]map[string]Disposition) *Dispositions {
 	return d
 }
 
-// DefaultDispositions returns the built-in rules: Convoso's codes by contracts/convoso.md section 3. ipSCAPE's wrap codes
-// and LendWorks' open vocabulary have none.
+// DefaultDispositions returns the built-in rules: Convoso's codes by contracts/convoso.md section 3, Convolo's words by
+// contracts/convolo.md section 5.4. ipSCAPE's wrap codes and LendWorks' open vocabulary have none.
 func DefaultDispositions() *Dispositions {
 	noAnswer := Disposition{Outcome: "no_answer"}
 	convoso := map[string]Disposition{
@@ -49,6 +49,12 @@ func DefaultDispositions() *Dispositions {
 	for _, code := range []string{"NA", "NAIC", "B", "AA", "AM", "AL", "A"} {
 		convoso[code] = noAnswer
 	}
+	convolo := map[string]Disposition{
+		"ANSWERED":  {Outcome: "answered", Stage: StageContacted, Contacted: true},
+		"NO_ANSWER": noAnswer,
+		// No agent picked up, so that the lead was never rung.
+		"MISSED": {Outcome: "missed"},
+	}
 	words := map[string]Disposition{
 		"INTERESTED":     {Outcome: "interested", Stage: StageQualified, Contacted: true},
 		"CALLBACK":       {Outcome: "callback", Stage: StageContacted, Contacted: true},
@@ -58,7 +64,7 @@ func DefaultDispositions() *Dispositions {
 	for _, code := range []string{"DNC", "DO_NOT_CALL"} {
 		words[code] = Disposition{Outcome: "dnc", Contacted: true, OptOut: true}
 	}
-	return &Dispositions{byCode: map[Source]map[string]Disposition{SourceConvoso: convoso, SourceAPI: words, SourceLendWorks: words}}
+	return &Dispositions{byCode: map[Source]map[string]Disposition{SourceConvoso: convoso, SourceConvolo: convolo, SourceAPI: words, SourceLendWorks: words}}
 }
 
 // Of returns the rule of a raw code. An unmapped code passes through in lower case, with mapped false.

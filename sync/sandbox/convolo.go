@@ -12,6 +12,9 @@ import (
 type Convolo struct {
 	box *Sandbox
 
+	// delivering lets one delivery of webhooks run at a time.
+	delivering sync.Mutex
+
 	mu      sync.Mutex
 	calls   []ConvoloCall
 	refs    map[string]int

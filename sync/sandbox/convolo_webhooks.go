@@ -56,16 +56,15 @@ func (c *Convolo) Delivered() []ConvoloWebhook {
 	return slices.Clone(c.sent)
 }
 
-// Deliver posts the pending webhooks once each, in order. What is not answered 2xx stays pending and is part of the error.
+// Deliver posts the pending webhooks once each, in order. What is not answered 2xx stays pending and is part of the error;
+// what is under way counts as pending too.
 func (c *Convolo) Deliver(ctx context.Context, client *http.Client) error {
+	c.delivering.Lock()
+	defer c.delivering.Unlock()
 	c.mu.Lock()
-	batch, url := c.pending, c.webhook
-	c.pending = nil
+	batch, url := slices.Clone(c.pending), c.webhook
 	c.mu.Unlock()
 	if url == "" {
-		c.mu.Lock()
-		c.pending = append(batch, c.pending...)
-		c.mu.Unlock()
 		return nil
 	}
 	var failed []ConvoloWebhook
@@ -80,7 +79,7 @@ func (c *Convolo) Deliver(ctx context.Context, client *http.Client) error {
 		c.mu.Unlock()
 	}
 	c.mu.Lock()
-	c.pending = append(failed, c.pending...)
+	c.pending = append(failed, c.pending[len(batch):]...)
 	c.mu.Unlock()
 	return errors.Join(errs...)
 }

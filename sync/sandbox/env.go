@@ -73,3 +73,9 @@ func (s *Sandbox) Env(baseURL string) map[string]string {
 	}
 	return env
 }
+
+// PostTo names the daemon ("http://host:port") whose receivers get what the vendors send by themselves: Convolo's webhooks,
+// from now on. Convoso's posts go when they are told to (Convoso.PostAll and the like).
+func (s *Sandbox) PostTo(daemon string) {
+	s.convolo.SetWebhook(strings.TrimRight(daemon, "/") + "/v1/dialer/convolo/" + s.secrets.orgToken)
+}
