@@ -26,6 +26,7 @@ const (
 	codeValidation       = "VALIDATION_ERROR"
 	codeInternal         = "INTERNAL_ERROR"
 	codeUnavailable      = "SERVICE_UNAVAILABLE"
+	codeSignature        = "INVALID_SIGNATURE"
 )
 
 // retryAfter is what a client is told to wait when the database is away.

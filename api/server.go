@@ -79,6 +79,8 @@ type Config struct {
 	Rates RateLeaser
 	// Region is where phones without country code are at home (ISO 3166); optional.
 	Region string
+	// LendWorksSecret is what LendWorks signs its webhooks with (LENDWORKS_WEBHOOK_SECRET); optional, without it none is taken.
+	LendWorksSecret vendorapi.Secret
 	// Backfills is what /v1/sync works on; optional, there are no such routes without it.
 	Backfills Backfiller
 	// Webhooks is what /v1/app-webhooks works on; optional, there are no such routes without it.
@@ -198,6 +200,7 @@ func (s *Server) routes() {
 	}
 	s.handle("POST /v1/dialer/convolo/{orgToken}", receiving, convoloPosts)
 	s.handle("POST /v1/dialer/convolo/{orgToken}/{$}", receiving, convoloPosts)
+	s.handle("POST /v1/webhooks/lendworks/{orgToken}", receiving, s.lendworksReceiver())
 
 	if s.cfg.Backfills != nil {
 		s.syncRoutes()

@@ -87,11 +87,16 @@ func (db *DB) InsertDeliveries(ctx context.Context, tx pgx.Tx, orders []NewDeliv
 		return nil, fmt.Errorf("inserting deliveries: %w", err)
 	}
 	inserted := make([]InsertedDelivery, 0, len(ids))
+	pushed := map[uuid.UUID]pushedLead{}
 	for _, id := range ids {
 		i := c.index[id]
-		inserted = append(inserted, InsertedDelivery{ID: id, Destination: orders[i].Destination, Index: i})
+		o := &orders[i]
+		inserted = append(inserted, InsertedDelivery{ID: id, Destination: o.Destination, Index: i})
+		if o.Destination == destinationLendWorks && o.Operation == OpInsertLead && o.LeadID != uuid.Nil {
+			pushed[o.LeadID] = pushedLead{org: o.Org, account: o.Account, lead: o.LeadID}
+		}
 	}
-	return inserted, nil
+	return inserted, db.landPushed(ctx, tx, pushed)
 }
 
 // deliveryColumns are orders turned into arrays.

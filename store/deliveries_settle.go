@@ -101,7 +101,7 @@ func (db *DB) SettleDeliveries(ctx context.Context, ends []pipeline.DeliverySett
 			}
 			moved[i] = n > 0
 		}
-		return noteVendors(ctx, tx, ends, moved)
+		return db.noteVendors(ctx, tx, ends, moved)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("settling %d deliveries: %w", len(ends), Quiet(err))

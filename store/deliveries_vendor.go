@@ -42,8 +42,11 @@ set lead_id = coalesce(excluded.lead_id, leads.lead_id),
   changed_at = excluded.changed_at
 where leads.observed_at <= excluded.observed_at`
 
-// noteVendors writes what destinations answered into the vendors' own tables, in the transaction that settles.
-func noteVendors(ctx context.Context, tx pgx.Tx, ends []pipeline.DeliverySettlement, moved []bool) error {
+// noteVendors writes down what destinations answered as the vendors' own word, in the transaction that settles.
+func (db *DB) noteVendors(ctx context.Context, tx pgx.Tx, ends []pipeline.DeliverySettlement, moved []bool) error {
+	if err := db.notePushed(ctx, tx, ends, moved); err != nil {
+		return err
+	}
 	var ids []uuid.UUID
 	for i := range ends {
 		if moved[i] && ends[i].Delivery.Destination == destinationDialedIn {

@@ -95,6 +95,7 @@ type Counts struct {
 	DialAttempts, CampaignStats      int
 	Posts, PostsOpen, PostsDuplicate int
 	PostsConvoso, PostsConvolo       int
+	PostsLendWorks                   int
 	PostsBad                         int
 	Facts                            int
 	Unfolded                         int
@@ -103,6 +104,7 @@ type Counts struct {
 	// CallsConvolo are those that are linked with their lead, and have their row in convolo.calls with its delivery.
 	CallsConvolo             int
 	KeysIPSCAPE, KeysConvoso int
+	KeysLendWorks            int
 	DNC, DNCNorthAmerican    int
 	Quarantined              int
 }
@@ -119,6 +121,7 @@ select
   (select count(*) from ops.inbox),
   (select count(*) from ops.inbox where source = 'convoso'),
   (select count(*) from ops.inbox where source = 'convolo'),
+  (select count(*) from ops.inbox where source = 'lendworks'),
   (select count(*) from ops.inbox where state = 'new'),
   (select count(*) from ops.inbox where state = 'duplicate'),
   (select count(*) from ops.inbox where state in ('unclassified', 'unparsable', 'quarantined')),
@@ -135,6 +138,7 @@ select
    where c.source = 'convolo'),
   (select count(distinct value) from pipeline.lead_keys where kind = 'ipscape_lead'),
   (select count(distinct value) from pipeline.lead_keys where kind = 'convoso_lead'),
+  (select count(distinct value) from pipeline.lead_keys where kind = 'lendworks_lead'),
   (select count(*) from pipeline.do_not_call where lifted_at is null),
   (select count(*) from pipeline.do_not_call where lifted_at is null and phone like '+1%'),
   (select count(*) from ops.quarantine where state = 'open')`
@@ -143,8 +147,8 @@ select
 func (db *DB) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
 	err := db.Pool.QueryRow(ctx, countsSQL).Scan(
-		&c.Activities, &c.IPSCAPELeads, &c.LeadLists, &c.Campaigns, &c.Users, &c.DialAttempts, &c.CampaignStats, &c.Posts, &c.PostsConvoso, &c.PostsConvolo, &c.PostsOpen, &c.PostsDuplicate, &c.PostsBad, &c.Facts, &c.Unfolded, &c.Leads,
-		&c.Calls, &c.CallsConvoso, &c.CallsIPSCAPE, &c.CallsConvolo, &c.KeysIPSCAPE, &c.KeysConvoso, &c.DNC, &c.DNCNorthAmerican, &c.Quarantined)
+		&c.Activities, &c.IPSCAPELeads, &c.LeadLists, &c.Campaigns, &c.Users, &c.DialAttempts, &c.CampaignStats, &c.Posts, &c.PostsConvoso, &c.PostsConvolo, &c.PostsLendWorks, &c.PostsOpen, &c.PostsDuplicate, &c.PostsBad, &c.Facts, &c.Unfolded, &c.Leads,
+		&c.Calls, &c.CallsConvoso, &c.CallsIPSCAPE, &c.CallsConvolo, &c.KeysIPSCAPE, &c.KeysConvoso, &c.KeysLendWorks, &c.DNC, &c.DNCNorthAmerican, &c.Quarantined)
 	if err != nil {
 		return c, fmt.Errorf("counting: %w", err)
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,14 +16,23 @@ import (
 // DefaultAccount is the vendor account that the environment configures.
 const DefaultAccount = "default"
 
-// Operations that reconcile orders for a lead; both ring (law 5).
+// Operations that reconcile orders for a lead. Those of the diallers ring (law 5).
 const (
 	OpInsertLead = "insert_lead"
 	OpStartCall  = "start_call"
 )
 
-// firstOperation is what a destination does with a lead that it does not have yet.
-var firstOperation = map[string]string{"dialedin": OpInsertLead, "convolo": OpStartCall}
+// firstPush is what a destination does with a lead that it does not have yet.
+type firstPush struct {
+	operation string
+	class     pipeline.DeliveryClass
+}
+
+var firstPushes = map[string]firstPush{
+	destinationDialedIn:  {OpInsertLead, pipeline.ClassRings},
+	"convolo":            {OpStartCall, pipeline.ClassRings},
+	destinationLendWorks: {OpInsertLead, pipeline.ClassKeyed},
+}
 
 // Route sends leads to a destination.
 type Route struct {
@@ -116,7 +127,7 @@ func (r *Reconciler) push(ctx context.Context, tx pgx.Tx, f *folded, changed []i
 	var ids []uuid.UUID
 	for _, i := range changed {
 		l := &f.result.Leads[i]
-		if !l.DNC && f.now.Sub(l.FirstSourceTime) < r.MaxAge && f.ids.SplitFrom[i] == uuid.Nil && l.DialPhone() != "" {
+		if !l.DNC && f.now.Sub(l.FirstSourceTime) < r.MaxAge && f.ids.SplitFrom[i] == uuid.Nil {
 			young = append(young, i)
 			ids = append(ids, f.ids.IDs[i])
 		}
@@ -138,11 +149,15 @@ func (r *Reconciler) push(ctx context.Context, tx pgx.Tx, f *folded, changed []i
 		for _, route := range routes {
 			sent := pushedTo{f.ids.IDs[i], route.Destination}
 			// A destination that no operation is known for is one of a later version: its leads wait for that.
-			if firstOperation[route.Destination] == "" || had[sent] || split[sent.lead] || !route.wants(&f.result.Leads[i]) {
+			if _, known := firstPushes[route.Destination]; !known || had[sent] || split[sent.lead] || !route.wants(&f.result.Leads[i]) {
 				continue
 			}
+			order, err := r.order(f, i, route)
+			if err != nil {
+				return nil, err
+			}
 			had[sent] = true
-			orders = append(orders, r.order(f, i, route))
+			orders = append(orders, order)
 			destinations = append(destinations, route.Destination)
 		}
 	}
@@ -156,19 +171,50 @@ func (r *Reconciler) push(ctx context.Context, tx pgx.Tx, f *folded, changed []i
 }
 
 // wants tells whether the route takes the lead. Vendors' times have whole seconds, so a lead of the second in which the
-// route was made counts as younger.
+// route was made counts as younger. What rings needs a number; and what LendWorks has is not pushed back to it.
 func (route *Route) wants(l *pipeline.Lead) bool {
+	if firstPushes[route.Destination].class == pipeline.ClassRings && l.DialPhone() == "" {
+		return false
+	}
+	if route.Destination == destinationLendWorks && slices.ContainsFunc(l.Keys, func(k pipeline.LinkedKey) bool { return k.Kind == pipeline.KeyLendWorks }) {
+		return false
+	}
 	return !l.FirstSourceTime.Before(route.CreatedAt.Truncate(time.Second)) && route.Condition.Matches(l)
 }
 
-func (r *Reconciler) order(f *folded, i int, route Route) NewDelivery {
+// order makes the first delivery of a lead. What rings expires with the lead's age (law 7); what is keyed carries the lead as it
+// is now, for the same key must always go with the same body.
+func (r *Reconciler) order(f *folded, i int, route Route) (NewDelivery, error) {
 	l := &f.result.Leads[i]
-	id := f.ids.IDs[i]
-	return NewDelivery{
-		Org: f.org, Account: DefaultAccount, Destination: route.Destination, Operation: firstOperation[route.Destination],
-		Class: pipeline.ClassRings, LeadID: id, Phone: l.DialPhone(), SourceTime: l.FirstSourceTime, ExpiresAt: l.FirstSourceTime.Add(r.MaxAge),
-		NotBefore: f.now, Dedupe: id.String(),
+	id, first := f.ids.IDs[i], firstPushes[route.Destination]
+	o := NewDelivery{
+		Org: f.org, Account: DefaultAccount, Destination: route.Destination, Operation: first.operation,
+		Class: first.class, LeadID: id, Phone: l.DialPhone(), SourceTime: l.FirstSourceTime, NotBefore: f.now, Dedupe: id.String(),
 	}
+	if first.class == pipeline.ClassRings {
+		o.ExpiresAt = l.FirstSourceTime.Add(r.MaxAge)
+		return o, nil
+	}
+	var err error
+	o.Params, err = json.Marshal(map[string]any{"lead": viewOf(l, id)})
+	return o, err
+}
+
+// viewOf is a lead as a destination sees it.
+func viewOf(l *pipeline.Lead, id uuid.UUID) pipeline.LeadView {
+	text := func(field pipeline.Field) string { return l.Fields[field].Value }
+	v := pipeline.LeadView{
+		ID: id.String(), Phone: l.DialPhone(), FirstName: text(pipeline.FieldContactFirstName), LastName: text(pipeline.FieldContactLastName),
+		BusinessName: text(pipeline.FieldBusinessName), Email: text(pipeline.FieldEmail), City: text(pipeline.FieldCity),
+		State: text(pipeline.FieldState), PostalCode: text(pipeline.FieldPostalCode), Industry: text(pipeline.FieldIndustry),
+		MonthlyRevenue:  textOf(amount(text(pipeline.FieldMonthlyRevenue))),
+		RequestedAmount: textOf(amount(text(pipeline.FieldRequestedAmount))),
+		Priority:        text(pipeline.FieldPriority), Source: text(pipeline.FieldSource), Timezone: text(pipeline.FieldTimezone),
+		Custom: customTexts(json.RawMessage(text(pipeline.FieldCustom))),
+	}
+	// A list of tags is all that the API takes; anything else says nothing here.
+	_ = json.Unmarshal([]byte(text(pipeline.FieldTags)), &v.Tags)
+	return v
 }
 
 type pushedTo struct {

@@ -18,7 +18,7 @@ import (
 func TestPushOrdersOneDeliveryADestination(t *testing.T) {
 	t.Parallel()
 	w := newPushWorld(t)
-	w.routes("dialedin", "", "dialedin", "source=ipscape", "convolo", "stage=new_lead", "convolo", "stage=won", "lendworks", "")
+	w.routes("dialedin", "", "dialedin", "source=ipscape", "convolo", "stage=new_lead", "convolo", "stage=won", "of_a_later_version", "")
 	if _, err := w.db.SetEnvironmentRoutes(t.Context(), uuid.New(), []store.Route{{Destination: "convolo"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ type config struct {
 	DialedIn dialedinConfig
 	Convolo  convoloConfig
 	Convoso  convosoConfig
+	// LendWorks is both a destination and a source.
+	LendWorks lendworksConfig
 }
 
 type generalConfig struct {
@@ -106,4 +108,20 @@ type convosoConfig struct {
 	DNCCodes     string           `env:"CONVOSO_DNC_CODES" help:"further opt-out codes; CODE, CODE* or -CODE, comma list"`
 	Dispositions string           `env:"CONVOSO_DISPOSITIONS" help:"CODE=our_code, comma list"`
 	AllowCIDRs   networks         `env:"CONVOSO_ALLOW_CIDRS" help:"networks that may post as Convoso, such as 66.85.240.0/21, comma list; empty lets any"`
+}
+
+type lendworksConfig struct {
+	BaseURL       webURL           `env:"LENDWORKS_BASE_URL, default=https://api.lend.works" help:"address of the API, without /v1"`
+	APIKey        vendorapi.Secret `env:"LENDWORKS_API_KEY" help:"API key; without it LendWorks is off"`
+	Rate          rate             `env:"LENDWORKS_RATE, default=1.5" help:"requests a second; 0 = unlimited"`
+	Timeout       span             `env:"LENDWORKS_TIMEOUT, default=15s" help:"limit of one request"`
+	WebhookSecret vendorapi.Secret `env:"LENDWORKS_WEBHOOK_SECRET" help:"signing secret of LendWorks' webhooks; without it none is taken"`
+	Start         span             `env:"LENDWORKS_START, default=720h" help:"how far the first sync reaches back"`
+	Settle        duration         `env:"LENDWORKS_SETTLE, default=30s" help:"the youngest time is not read yet"`
+	Overlap       duration         `env:"LENDWORKS_OVERLAP, default=15m" help:"how much of the covered time each tick reads again"`
+	Lookback      span             `env:"LENDWORKS_LOOKBACK, default=48h" help:"how far the hourly second look reaches back"`
+	Rescan        span             `env:"LENDWORKS_RESCAN, default=720h" help:"how far the daily second look reaches back"`
+	Leads         cronSpec         `env:"LENDWORKS_SCHEDULE_LEADS, default=@every 1m" help:"cron, @every or off"`
+	LookbackAt    cronSpec         `env:"LENDWORKS_SCHEDULE_LOOKBACK, default=@every 1h" help:"cron, @every or off"`
+	RescanAt      cronSpec         `env:"LENDWORKS_SCHEDULE_RESCAN, default=@daily" help:"cron, @every or off"`
 }

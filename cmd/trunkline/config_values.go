@@ -226,7 +226,7 @@ func (c *cronSpec) EnvDecode(text string) (err error) {
 }
 
 // destinations are the names that TRUNKLINE_PUSH may hold.
-var destinationNames = []string{jobs.DestinationDialedIn, jobs.DestinationConvolo, "lendworks"}
+var destinationNames = []string{jobs.DestinationDialedIn, jobs.DestinationConvolo, jobs.DestinationLendWorks}
 
 // routes is where new leads go.
 type routes []store.Route

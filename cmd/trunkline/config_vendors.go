@@ -11,12 +11,15 @@ import (
 	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/dialedin"
 	"github.com/trunkline/trunkline/sync/ipscape"
+	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
 func (c *ipscapeConfig) on() bool  { return c.Token != "" }
 func (c *dialedinConfig) on() bool { return c.Token != "" }
 func (c *convoloConfig) on() bool  { return c.WidgetKey != "" }
+
+func (c *lendworksConfig) on() bool { return c.APIKey != "" }
 
 func (c *ipscapeConfig) client() ipscape.Config {
 	paths := map[string]string{}
@@ -77,6 +80,14 @@ func (c *convosoConfig) settings(region country) (convoso.Settings, error) {
 	})
 }
 
+func (c *lendworksConfig) client() lendworks.Config {
+	return lendworks.Config{BaseURL: string(c.BaseURL), Key: c.APIKey, Timeout: c.Timeout.Duration}
+}
+
+func (c *lendworksConfig) settings(region country) lendworks.Settings {
+	return lendworks.Settings{Account: store.DefaultAccount, Region: string(region)}
+}
+
 // vendorFaults asks every vendor's package what it finds wrong with its settings.
 func (c *config) vendorFaults() []error {
 	var faults []error
@@ -105,6 +116,10 @@ func (c *config) vendorFaults() []error {
 	if c.Convolo.on() {
 		_, err := convolo.NewClient(c.Convolo.client(), none)
 		note("CONVOLO", err)
+	}
+	if c.LendWorks.on() {
+		_, err := lendworks.NewClient(c.LendWorks.client(), none)
+		note("LENDWORKS", err)
 	}
 	_, err := c.Convoso.settings(c.General.Region)
 	note("CONVOSO", err)

@@ -24,6 +24,7 @@ import (
 	"github.com/trunkline/trunkline/sync/apiwrite"
 	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/walk"
 	"github.com/trunkline/trunkline/sync/webhook"
@@ -41,8 +42,10 @@ type daemon struct {
 	registry *prometheus.Registry
 	http     *http.Client
 
-	queue     *jobs.Queue
-	streams   []accountStream
+	queue   *jobs.Queue
+	streams []accountStream
+	// lendworks is nil where LendWorks is off.
+	lendworks *lendworks.Client
 	walkStore *walkstore.Store
 	missing   *jobs.Missing
 	// stats and refetch are nil without ipSCAPE.
@@ -128,6 +131,9 @@ func (d *daemon) buildStreams(ctx context.Context) error {
 	if err := d.addIPSCAPE(ctx); err != nil {
 		return err
 	}
+	if err := d.addLendWorks(ctx); err != nil {
+		return err
+	}
 	find := func(source pipeline.Source, stream string) *accountStream {
 		for i := range d.streams {
 			if s := &d.streams[i]; s.key.Source == source && s.key.Stream == stream {
@@ -178,7 +184,7 @@ func (d *daemon) buildReconcile(context.Context) error {
 		return err
 	}
 	ours := apiwrite.Settings{Region: string(d.cfg.General.Region)}
-	convoloSettings := d.cfg.Convolo.settings()
+	convoloSettings, lendworksSettings := d.cfg.Convolo.settings(), d.cfg.LendWorks.settings(d.cfg.General.Region)
 	d.fold = &store.Reconciler{
 		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
 		WakeWebhooks: d.queue.WakeWebhooks,
@@ -195,6 +201,8 @@ func (d *daemon) buildReconcile(context.Context) error {
 				return ours.Facts(r)
 			case pipeline.SourceConvolo:
 				return convoloSettings.Facts(*r)
+			case pipeline.SourceLendWorks:
+				return lendworksSettings.Facts(*r)
 			default:
 				return pipeline.Facts{}, fmt.Errorf("no package reads records of source %s", r.Source)
 			}
@@ -213,8 +221,9 @@ func (d *daemon) buildInbox(context.Context) error {
 		return err
 	}
 	d.inbox = &store.InboxDrain{DB: d.db.DB, Wake: d.queue.WakeReconcile, Read: jobs.ReadPosts(jobs.PostReaders{
-		pipeline.SourceConvoso: jobs.ReadConvoso(settings),
-		pipeline.SourceConvolo: jobs.ReadConvolo(d.cfg.Convolo.settings()),
+		pipeline.SourceConvoso:   jobs.ReadConvoso(settings),
+		pipeline.SourceConvolo:   jobs.ReadConvolo(d.cfg.Convolo.settings()),
+		pipeline.SourceLendWorks: jobs.ReadLendWorks(d.cfg.LendWorks.settings(d.cfg.General.Region)),
 	})}
 	d.intake = store.NewIntake(d.db.DB, store.IntakeConfig{
 		Enqueue: func(ctx context.Context, tx pgx.Tx, _ []store.Post) error { return d.queue.WakeInbox(ctx, tx) },
@@ -250,7 +259,7 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 		if s.Stream.Capability == walk.Created {
 			d.sweeper.Streams = append(d.sweeper.Streams, s.key)
 		}
-		if s.Table.Missing {
+		if s.Table != nil && s.Table.Missing {
 			d.sweeper.Whole = append(d.sweeper.Whole, s.key)
 		}
 	}
@@ -292,9 +301,10 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
 		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
 		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
-		Convoso:     api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
-		ConvosoFrom: d.cfg.Convoso.AllowCIDRs,
-		History:     d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
+		Convoso:         api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
+		ConvosoFrom:     d.cfg.Convoso.AllowCIDRs,
+		LendWorksSecret: d.cfg.LendWorks.WebhookSecret,
+		History:         d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
 		Backfills: &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
 		Webhooks:  &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
 		Checks: []api.Check{

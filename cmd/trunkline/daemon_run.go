@@ -24,7 +24,8 @@ func (d *daemon) start(ctx context.Context) error {
 	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.stopLoops = cancel
 	roles := d.cfg.General.Roles
-	if longest := max(d.cfg.IPSCAPE.Timeout.Duration, d.cfg.DialedIn.Timeout.Duration, d.cfg.Convolo.Timeout.Duration); longest > d.budget().soft {
+	if longest := max(d.cfg.IPSCAPE.Timeout.Duration, d.cfg.DialedIn.Timeout.Duration, d.cfg.Convolo.Timeout.Duration,
+		d.cfg.LendWorks.Timeout.Duration); longest > d.budget().soft {
 		d.log.Warn("a vendor's timeout is longer than the soft stop: a request under way at a stop may be cut", "timeout", longest, "soft_stop", d.budget().soft)
 	}
 	if roles.worker {

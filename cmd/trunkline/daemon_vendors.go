@@ -99,6 +99,9 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 		}
 		destinations = append(destinations, jobs.Convolo(client))
 	}
+	if d.lendworks != nil {
+		destinations = append(destinations, jobs.LendWorks(d.lendworks))
+	}
 	var err error
 	d.engine, err = deliver.New(deliver.Config{
 		Store: d.db.DB, Destinations: destinations, Hours: deliver.Window{CallWindow: d.cfg.General.CallWindow.CallWindow},
@@ -106,7 +109,7 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 		Settings: deliver.Settings{
 			ReconcileDelay: d.cfg.DialedIn.ReconcileDelay.Duration, WebhookWait: d.cfg.Convolo.WebhookWait.Duration,
 			// Above the longest request, so that a slow vendor is not taken for a cut.
-			SendTimeout: max(time.Minute, 2*d.cfg.DialedIn.Timeout.Duration, 2*d.cfg.Convolo.Timeout.Duration),
+			SendTimeout: max(time.Minute, 2*d.cfg.DialedIn.Timeout.Duration, 2*d.cfg.Convolo.Timeout.Duration, 2*d.cfg.LendWorks.Timeout.Duration),
 		},
 	})
 	if err != nil {

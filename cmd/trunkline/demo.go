@@ -37,11 +37,13 @@ func demoEnv(c *config, exit bool, environ []string) map[string]string {
 	env := map[string]string{
 		"TRUNKLINE_DATA_DIR":             filepath.Join(c.General.DataDir, "demo"),
 		"TRUNKLINE_CALL_WINDOW":          "00:00-24:00",
-		"TRUNKLINE_PUSH":                 "dialedin,convolo",
+		"TRUNKLINE_PUSH":                 "dialedin,convolo,lendworks",
 		"IPSCAPE_SETTLE":                 "1s",
 		"IPSCAPE_SCHEDULE_ACTIVITIES":    "@every 2s",
 		"IPSCAPE_SCHEDULE_LEADS":         "@every 2s",
 		"IPSCAPE_SCHEDULE_DIAL_ATTEMPTS": "@every 2s",
+		"LENDWORKS_SETTLE":               "1s",
+		"LENDWORKS_SCHEDULE_LEADS":       "@every 2s",
 	}
 	addressed := false
 	for _, entry := range environ {
@@ -194,7 +196,7 @@ func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed tim
 		}
 	}
 	// Before the counts: a webhook that has been answered is among them.
-	if n := len(box.Convolo().Pending()); n > 0 {
+	if n := len(box.Convolo().Pending()) + len(box.LendWorks().Pending()); n > 0 {
 		waiting = append(waiting, fmt.Sprintf("%d webhooks to come", n))
 	}
 	counts, err := d.db.Counts(ctx)

@@ -12,6 +12,9 @@ import (
 // freshLeads is how many leads come into being while the demo watches: only leads younger than their route are pushed.
 const freshLeads = 12
 
+// typedLeads is how many are made in LendWorks meanwhile.
+const typedLeads = 3
+
 // makeTraffic lets the simulated vendors live for a moment: posts come, and leads are uploaded.
 func makeTraffic(ctx context.Context, d *daemon, box *runningSandbox) error {
 	now := time.Now().UTC()
@@ -38,5 +41,12 @@ func makeTraffic(ctx context.Context, d *daemon, box *runningSandbox) error {
 		return err
 	}
 	box.IPSCAPE().AddLeads(leads...)
+	// Somebody types leads into LendWorks: they go to the diallers, and not back.
+	for i := range typedLeads {
+		box.LendWorks().AddLead(map[string]any{
+			"businessName": fmt.Sprintf("Harbour Cafe %02d LLC", i+1), "contactFirstName": "Typed", "contactLastName": fmt.Sprintf("Lead %02d", i+1),
+			"phone": fmt.Sprintf("+1212737%04d", 5000+i), "email": fmt.Sprintf("typed%02d@harbourcafe.example", i+1), "source": "web_form", "requestedAmount": "45000",
+		})
+	}
 	return box.Convoso().PostParallel(ctx, client, base, 4)
 }

@@ -208,7 +208,7 @@ func (r *rig) settled(within time.Duration) {
 	r.Helper()
 	told := time.Now()
 	eventually(r, within, func() string {
-		streams := one[int](r, `select count(*) from analytics.freshness where stream in ('activities', 'leads') and covered_through > $1 and holes = 0`, told)
+		streams := one[int](r, `select count(*) from analytics.freshness where source = 'ipscape' and stream in ('activities', 'leads') and covered_through > $1 and holes = 0`, told)
 		posts := one[int](r, `select count(*) from ops.inbox where state = 'new'`)
 		records := one[int](r, `select count(*) from ops.reconcile_queue`)
 		open := one[int](r, `select count(*) from ops.deliveries where state in ('ready', 'sending', 'unknown')`)

@@ -191,7 +191,7 @@ func (r *round) lead(c *checked) (string, *pipeline.DeliveryChange) {
 	switch d := &c.Delivery; {
 	case !c.HasLead && d.LeadID != uuid.Nil && !c.op.Obligation:
 		return "gone", end(pipeline.DeliveryCancelled, pipeline.ReasonLeadGone)
-	case c.Superseded && c.class == Rings:
+	case c.Superseded && (c.class == Rings || c.class == Keyed && c.Delivery.FirstSentAt.IsZero()):
 		return "merged into one with the same delivery", end(pipeline.DeliveryCancelled, pipeline.ReasonMerged)
 	}
 	return passed, nil

@@ -24,6 +24,8 @@ type secrets struct {
 	widgetKey     string
 	convoloKey    string
 	orgToken      string
+	lendworksKey  string
+	webhookSecret string
 }
 
 func newSecrets(seed uint64) secrets {
@@ -36,13 +38,15 @@ func newSecrets(seed uint64) secrets {
 		widgetKey:     hex(32),
 		convoloKey:    "sbxcvl" + r.text(alnum, 34),
 		orgToken:      "sbxorg" + r.text(alnum, 37),
+		lendworksKey:  "lw_sbx01_" + r.text(alnum, 40),
+		webhookSecret: "whsec_sbx" + r.text(alnum, 32),
 	}
 }
 
 // hidden are the values that may never stand in a URL. The widget key is an identifier, yet together with the others it
 // has no business in a query either.
 func (s secrets) hidden() []string {
-	return []string{s.ipscapeToken, s.dialedinToken, s.dialedinAccID, s.widgetKey, s.convoloKey, s.orgToken}
+	return []string{s.ipscapeToken, s.dialedinToken, s.dialedinAccID, s.widgetKey, s.convoloKey, s.orgToken, s.lendworksKey, s.webhookSecret}
 }
 
 // Env is the environment that points a daemon at this sandbox, served at baseURL ("http://host:port"): the names of the
@@ -67,6 +71,10 @@ func (s *Sandbox) Env(baseURL string) map[string]string {
 		"CONVOLO_API_KEY":          s.secrets.convoloKey,
 		"CONVOLO_RATE":             "1000",
 		"CONVOSO_ORG_TOKEN":        s.secrets.orgToken,
+		"LENDWORKS_BASE_URL":       base + lendworksMount,
+		"LENDWORKS_API_KEY":        s.secrets.lendworksKey,
+		"LENDWORKS_RATE":           "1000",
+		"LENDWORKS_WEBHOOK_SECRET": s.secrets.webhookSecret,
 	}
 	for group, script := range DialedInScripts() {
 		env["DIALEDIN_SCRIPT_"+group] = script
@@ -74,8 +82,10 @@ func (s *Sandbox) Env(baseURL string) map[string]string {
 	return env
 }
 
-// PostTo names the daemon ("http://host:port") whose receivers get what the vendors send by themselves: Convolo's webhooks,
-// from now on. Convoso's posts go when they are told to (Convoso.PostAll and the like).
+// PostTo names the daemon ("http://host:port") whose receivers get what the vendors send by themselves: the webhooks of
+// Convolo and LendWorks, from now on. Convoso's posts go when they are told to (Convoso.PostAll and the like).
 func (s *Sandbox) PostTo(daemon string) {
-	s.convolo.SetWebhook(strings.TrimRight(daemon, "/") + "/v1/dialer/convolo/" + s.secrets.orgToken)
+	daemon = strings.TrimRight(daemon, "/")
+	s.convolo.SetWebhook(daemon + "/v1/dialer/convolo/" + s.secrets.orgToken)
+	s.lendworks.SetWebhook(daemon + "/v1/webhooks/lendworks/" + s.secrets.orgToken)
 }

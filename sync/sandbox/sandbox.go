@@ -8,23 +8,25 @@ import (
 
 // Names of the vendors, as they stand in Request.Vendor and Fault.Vendor.
 const (
-	VendorIPSCAPE  = "ipscape"
-	VendorDialedIn = "dialedin"
-	VendorConvolo  = "convolo"
-	VendorConvoso  = "convoso"
+	VendorIPSCAPE   = "ipscape"
+	VendorDialedIn  = "dialedin"
+	VendorConvolo   = "convolo"
+	VendorConvoso   = "convoso"
+	VendorLendWorks = "lendworks"
 )
 
 // Sandbox is the state of all simulated vendors. It is safe for concurrent use.
 type Sandbox struct {
-	opt      Options
-	secrets  secrets
-	requests *requestLog
-	faults   *Faults
-	ipscape  *IPSCAPE
-	dialedin *DialedIn
-	convolo  *Convolo
-	convoso  *Convoso
-	handler  http.Handler
+	opt       Options
+	secrets   secrets
+	requests  *requestLog
+	faults    *Faults
+	ipscape   *IPSCAPE
+	dialedin  *DialedIn
+	convolo   *Convolo
+	convoso   *Convoso
+	lendworks *LendWorks
+	handler   http.Handler
 }
 
 // New builds the state of a sandbox; nothing listens yet. It panics when Options.Now is missing, since there is no honest
@@ -46,12 +48,13 @@ func New(opt Options) *Sandbox {
 	s.dialedin = newDialedIn(s)
 	s.convolo = newConvolo(s)
 	s.convoso = newConvoso(s, start, people)
+	s.lendworks = newLendWorks(s)
 	s.handler = s.routes()
 	return s
 }
 
 // Handler answers for every vendor: ipSCAPE below /ipscape, DialedIn below /HttpImport/, Convolo at
-// /rest/v1/ext/add_call_api/, and the sandbox's own /_sandbox/ pages.
+// /rest/v1/ext/add_call_api/, LendWorks below /lendworks, and the sandbox's own /_sandbox/ pages.
 func (s *Sandbox) Handler() http.Handler { return s.handler }
 
 // IPSCAPE is the simulated ipSCAPE account.
@@ -65,6 +68,9 @@ func (s *Sandbox) Convolo() *Convolo { return s.convolo }
 
 // Convoso is the simulated Convoso account, which posts to us.
 func (s *Sandbox) Convoso() *Convoso { return s.convoso }
+
+// LendWorks is the simulated LendWorks organisation.
+func (s *Sandbox) LendWorks() *LendWorks { return s.lendworks }
 
 // Faults are the faults ordered for the vendors' answers.
 func (s *Sandbox) Faults() *Faults { return s.faults }
@@ -83,6 +89,7 @@ func (s *Sandbox) routes() http.Handler {
 	mux.Handle(ipscapeMount+"/", s.ipscape.routes())
 	s.dialedin.routes(mux)
 	s.convolo.routes(mux)
+	s.lendworks.routes(mux)
 	s.admin(mux)
 	return mux
 }

@@ -21,7 +21,7 @@ type Server struct {
 }
 
 // Start listens on addr ("127.0.0.1:0" and ":0" take a free port on loopback) and serves until Close. It also delivers
-// Convolo's webhooks when a receiver is set. Several servers may share one sandbox.
+// the webhooks of Convolo and LendWorks when a receiver is set. Several servers may share one sandbox.
 func (s *Sandbox) Start(addr string) (*Server, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -52,6 +52,7 @@ func (s *Sandbox) Start(addr string) (*Server, error) {
 		}
 	})
 	srv.done.Go(func() { s.convolo.deliverAll(ctx) })
+	srv.done.Go(func() { s.lendworks.deliverAll(ctx) })
 	return srv, nil
 }
 

@@ -23,7 +23,13 @@ type Truth struct {
 	ConvoloCalls    int `json:"convolo_calls"`
 	ConvoloTwice    int `json:"convolo_twice"`
 	ConvoloWebhooks int `json:"convolo_webhooks"`
-	Violations      int `json:"violations"`
+	// LendWorksLeads are all leads it holds, LendWorksOwn those made through its API; LendWorksTwice are leads of ours made more
+	// than once.
+	LendWorksLeads    int `json:"lendworks_leads"`
+	LendWorksOwn      int `json:"lendworks_own"`
+	LendWorksTwice    int `json:"lendworks_twice"`
+	LendWorksWebhooks int `json:"lendworks_webhooks"`
+	Violations        int `json:"violations"`
 }
 
 // Truth counts what the vendors hold now.
@@ -33,6 +39,13 @@ func (s *Sandbox) Truth() Truth {
 		DialedInDNC: len(s.dialedin.DNC()), DialedInTwice: repeated(s.dialedin.InsertsByClientID()),
 		ConvoloCalls: len(s.convolo.Calls()), ConvoloTwice: repeated(s.convolo.RingsByRef()), ConvoloWebhooks: len(s.convolo.Delivered()),
 		Violations: len(s.Violations()),
+	}
+	t.LendWorksTwice, t.LendWorksWebhooks = repeated(s.lendworks.ByOurID("trunkline_lead_id")), len(s.lendworks.Delivered())
+	for _, l := range s.lendworks.Leads() {
+		t.LendWorksLeads++
+		if l.Own {
+			t.LendWorksOwn++
+		}
 	}
 	for _, l := range s.dialedin.Leads() {
 		t.DialedInLeads++

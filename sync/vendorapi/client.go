@@ -57,6 +57,13 @@ type Client struct {
 	Observe Observer
 	// Secrets are masked wherever an answer is quoted.
 	Secrets []Secret
+	// ErrorCode reads the vendor's own code out of the body of a refusal, for Error.Code; nil where the vendor has none.
+	ErrorCode func(body []byte) string
+	// QuotaCodes are codes of a 429 that lasts for as long as the vendor says, such as a month's quota that is used up.
+	QuotaCodes []string
+	// Levels marks a vendor whose 403 is about the one operation, for which the key's level is too low: the account stays as
+	// it is then.
+	Levels bool
 }
 
 // NewHTTP returns the transport settings that every vendor client shares: no redirects (a redirected POST becomes a GET,
@@ -229,7 +236,9 @@ func (c *Client) tellGate(ctx context.Context, err *Error) {
 	case Limited:
 		c.Gate.Limited(ctx, err.After)
 	case Denied:
-		c.Gate.Denied(ctx)
+		if !c.Levels || err.Status != http.StatusForbidden {
+			c.Gate.Denied(ctx)
+		}
 	case Transient, Refused, Unknown, Malformed:
 	}
 }

@@ -4,17 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
-// limitedFallback is the wait after a 429 that names none.
-const limitedFallback = 60 * time.Second
+// Waits after a 429 that names none.
+const (
+	limitedFallback = 60 * time.Second
+	quotaFallback   = 24 * time.Hour
+)
 
 // judge sorts an answer that is not 2xx (contracts: ipscape 4.3, dialedin 8, convolo 4, lendworks 4).
 func (c *Client) judge(r Request, resp *http.Response, body []byte) *Error {
 	e := c.answered(r, Refused, resp.StatusCode, nil)
 	e.Detail = Excerpt(body, c.Secrets...)
+	if c.ErrorCode != nil {
+		e.Code = c.ErrorCode(body)
+	}
 	switch code := resp.StatusCode; {
+	case code == http.StatusTooManyRequests && slices.Contains(c.QuotaCodes, e.Code):
+		e.Kind, e.After = Limited, LongRetryAfter(resp.Header, c.Now(), quotaFallback)
 	case code == http.StatusTooManyRequests:
 		e.Kind, e.After = Limited, RetryAfter(resp.Header, c.Now(), limitedFallback)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// destinationLendWorks has leads that come back: its list shows what we created there.
+const destinationLendWorks = "lendworks"
+
+// streamPushed holds, for each lead that we create at LendWorks, by which of its identities it is known here.
+const streamPushed = "pushed"
+
+// pushedLead is a lead that we create at LendWorks, with its id there once that is told.
+type pushedLead struct {
+	org         uuid.UUID
+	account     string
+	lead        uuid.UUID
+	lendworksID string
+}
+
+// pushedRecord is the payload of such a record.
+type pushedRecord struct {
+	LeadID      string `json:"lead_id"`
+	LendWorksID string `json:"lendworks_id,omitempty"`
+	Key         struct {
+		Kind    string `json:"kind"`
+		Account string `json:"account"`
+		Value   string `json:"value"`
+	} `json:"key"`
+}
+
+// One identity is enough, the eldest: what ties several together can come apart again only where they do not meet here.
+const pushedKeysSQL = `
+select n.org_id, n.account_id, n.lead_id, r.payload::text, r.observed_at, coalesce(k.kind, ''), coalesce(k.account_id, ''), coalesce(k.value, '')
+from unnest(@orgs::uuid[], @accounts::text[], @leads::uuid[]) as n (org_id, account_id, lead_id)
+left join ops.records r
+  on r.org_id = n.org_id and r.account_id = n.account_id and r.source = 'lendworks' and r.stream = 'pushed' and r.object_id = n.lead_id::text
+left join lateral (
+  select k.kind, k.account_id, k.value
+  from pipeline.lead_keys k
+  left join pipeline.lead_ledger l
+    on l.org_id = k.org_id and l.kind = k.kind and l.account_id = k.account_id and l.value = k.value
+  where k.org_id = n.org_id and k.lead_id = n.lead_id and k.kind not in ('email', 'lead', 'lendworks_lead')
+  order by k.kind = 'phone', l.first_source_time, k.kind, k.account_id, k.value
+  limit 1
+) k on true`
+
+// landPushed keeps a record for each lead that is created at LendWorks, from its order on: whatever becomes of the answer, what
+// comes back is known for that lead, and is not pushed again. The sweeper wakes the fold.
+func (db *DB) landPushed(ctx context.Context, tx pgx.Tx, leads map[uuid.UUID]pushedLead) error {
+	if len(leads) == 0 {
+		return nil
+	}
+	sorted := slices.SortedFunc(maps.Values(leads), func(a, b pushedLead) int {
+		return cmp.Or(slices.Compare(a.org[:], b.org[:]), cmp.Compare(a.account, b.account), slices.Compare(a.lead[:], b.lead[:]))
+	})
+	var orgs, ids []uuid.UUID
+	var accounts []string
+	for _, l := range sorted {
+		orgs, accounts, ids = append(orgs, l.org), append(accounts, l.account), append(ids, l.lead)
+	}
+	rows, err := tx.Query(ctx, pushedKeysSQL, pgx.StrictNamedArgs{"orgs": orgs, "accounts": accounts, "leads": ids})
+	if err != nil {
+		return fmt.Errorf("asking by which keys leads are known: %w", err)
+	}
+	byTarget := map[pushedLead][]LandRecord{}
+	var at pushedLead
+	var before *string
+	var observed *time.Time
+	var key pushedRecord
+	_, err = pgx.ForEachRow(rows, []any{&at.org, &at.account, &at.lead, &before, &observed, &key.Key.Kind, &key.Key.Account, &key.Key.Value}, func() error {
+		p, now := key, db.Now()
+		if before != nil {
+			// Of two versions of one moment the later one need not win.
+			if next := observed.Add(time.Microsecond).UTC(); next.After(now) {
+				now = next
+			}
+			if err := json.Unmarshal([]byte(*before), &p); err != nil {
+				return err
+			}
+		}
+		p.LeadID, p.LendWorksID = at.lead.String(), cmp.Or(leads[at.lead].lendworksID, p.LendWorksID)
+		payload, err := json.Marshal(p)
+		target := pushedLead{org: at.org, account: at.account}
+		byTarget[target] = append(byTarget[target], LandRecord{ObjectID: p.LeadID, Payload: payload, ObservedAt: now})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("asking by which keys leads are known: %w", err)
+	}
+	for _, l := range sorted {
+		target := pushedLead{org: l.org, account: l.account}
+		recs, ok := byTarget[target]
+		if !ok {
+			continue
+		}
+		delete(byTarget, target)
+		t := Target{Org: l.org, Account: l.account, Source: pipeline.SourceLendWorks, Stream: streamPushed}
+		if _, err := db.Land(ctx, tx, t, recs, LandOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notePushed tells under which ids LendWorks has the leads that it confirmed.
+func (db *DB) notePushed(ctx context.Context, tx pgx.Tx, ends []pipeline.DeliverySettlement, moved []bool) error {
+	leads := map[uuid.UUID]pushedLead{}
+	for i := range ends {
+		d := &ends[i].Delivery
+		if moved[i] && d.Destination == destinationLendWorks && d.Operation == OpInsertLead && ends[i].Change.ExternalID != "" {
+			leads[d.LeadID] = pushedLead{org: d.Org, account: d.Account, lead: d.LeadID, lendworksID: ends[i].Change.ExternalID}
+		}
+	}
+	return db.landPushed(ctx, tx, leads)
+}
