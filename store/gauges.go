@@ -13,6 +13,7 @@ type Gauges struct {
 	Jobs       []CountOf // by kind and state
 	Deliveries []CountOf // by destination and state
 	Quarantine []CountOf // open items, by source and stream
+	Gaps       []CountOf // signs of lost posts, by source and kind; the count is what is missing
 	// OldestJob is the age in seconds of the oldest job that waits for a worker.
 	OldestJob float64
 	// Inbox and Unfolded count posts and records that wait; DNC counts phones that must not be called.
@@ -55,6 +56,11 @@ from ops.quarantine
 where state = 'open'
 group by source, stream`
 
+const gapGaugesSQL = `
+select source, kind, sum(missing)::double precision
+from analytics.gaps
+group by source, kind`
+
 const plainGaugesSQL = `
 select
   coalesce((select extract(epoch from @now::timestamptz - min(scheduled_at)) from river.river_job where state = 'available'), 0)::double precision,
@@ -76,7 +82,7 @@ func (db *DB) Gauges(ctx context.Context) (Gauges, error) {
 		if g.Streams, err = pgx.CollectRows(rows, pgx.RowToStructByPos[StreamGauge]); err != nil {
 			return err
 		}
-		for sql, to := range map[string]*[]CountOf{jobGaugesSQL: &g.Jobs, deliveryGaugesSQL: &g.Deliveries, quarantineGaugesSQL: &g.Quarantine} {
+		for sql, to := range map[string]*[]CountOf{jobGaugesSQL: &g.Jobs, deliveryGaugesSQL: &g.Deliveries, quarantineGaugesSQL: &g.Quarantine, gapGaugesSQL: &g.Gaps} {
 			rows, err := tx.Query(ctx, sql)
 			if err != nil {
 				return err

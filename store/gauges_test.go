@@ -59,6 +59,7 @@ func TestGauges(t *testing.T) {
 		Jobs:       []store.CountOf{{A: "inbox", B: "discarded", Count: 1}, {A: "inbox", B: "scheduled", Count: 1}, {A: "walk", B: "available", Count: 2}, {A: "walk", B: "running", Count: 1}},
 		Deliveries: []store.CountOf{{A: "convolo", B: "ready", Count: 2}, {A: "convolo", B: "unknown", Count: 1}},
 		Quarantine: []store.CountOf{{A: "ipscape", B: "leads", Count: 2}},
+		Gaps:       []store.CountOf{},
 		OldestJob:  600, Inbox: 2, Unfolded: 3, DNC: 1,
 	}
 	if diff := gocmp.Diff(want, g); diff != "" {

@@ -107,6 +107,13 @@ type convosoConfig struct {
 	Aliases      string           `env:"CONVOSO_ALIASES" help:"canonical=key, comma list"`
 	DNCCodes     string           `env:"CONVOSO_DNC_CODES" help:"further opt-out codes; CODE, CODE* or -CODE, comma list"`
 	Dispositions string           `env:"CONVOSO_DISPOSITIONS" help:"CODE=our_code, comma list"`
+	APIURL       webURL           `env:"CONVOSO_API_URL" help:"address of the call log, such as https://api.convoso.com/v1/log/retrieve; with CONVOSO_AUTH_TOKEN it brings back calls whose posts were lost"`
+	AuthToken    vendorapi.Secret `env:"CONVOSO_AUTH_TOKEN" help:"API token; without it the call log is not read"`
+	Rate         rate             `env:"CONVOSO_RATE, default=1" help:"requests a second for the call log; 0 = unlimited"`
+	Timeout      span             `env:"CONVOSO_TIMEOUT, default=25s" help:"limit of one request"`
+	Start        span             `env:"CONVOSO_START, default=24h" help:"how far the first reading of the call log reaches back"`
+	CallLog      cronSpec         `env:"CONVOSO_SCHEDULE_CALL_LOG, default=@every 15m" help:"cron, @every or off"`
+	LookbackAt   cronSpec         `env:"CONVOSO_SCHEDULE_LOOKBACK, default=@every 6h" help:"cron, @every or off; a second look of two days, for dispositions given late"`
 	AllowCIDRs   networks         `env:"CONVOSO_ALLOW_CIDRS" help:"networks that may post as Convoso, such as 66.85.240.0/21, comma list; empty lets any"`
 }
 

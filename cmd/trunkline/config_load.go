@@ -222,6 +222,8 @@ func (c *config) contradictions() []error {
 	needs(c.DialedIn.Token != "", "DIALEDIN_TOKEN", "DIALEDIN_CAMPAIGN", c.DialedIn.Campaign != "")
 	needs(c.Convolo.WidgetKey != "", "CONVOLO_WIDGET_KEY", "CONVOLO_API_KEY", c.Convolo.APIKey != "")
 	needs(c.Convolo.APIKey != "", "CONVOLO_API_KEY", "CONVOLO_WIDGET_KEY", c.Convolo.WidgetKey != "")
+	needs(c.Convoso.APIURL != "", "CONVOSO_API_URL", "CONVOSO_AUTH_TOKEN", c.Convoso.AuthToken != "")
+	needs(c.Convoso.AuthToken != "", "CONVOSO_AUTH_TOKEN", "CONVOSO_API_URL", c.Convoso.APIURL != "")
 	return append(faults, c.vendorFaults()...)
 }
 

@@ -19,6 +19,12 @@ func (c *ipscapeConfig) on() bool  { return c.Token != "" }
 func (c *dialedinConfig) on() bool { return c.Token != "" }
 func (c *convoloConfig) on() bool  { return c.WidgetKey != "" }
 
+func (c *convosoConfig) logOn() bool { return c.APIURL != "" && c.AuthToken != "" }
+
+func (c *convosoConfig) log() convoso.LogConfig {
+	return convoso.LogConfig{URL: string(c.APIURL), Token: c.AuthToken, Zone: c.Timezone.Location, Timeout: c.Timeout.Duration}
+}
+
 func (c *lendworksConfig) on() bool { return c.APIKey != "" }
 
 func (c *ipscapeConfig) client() ipscape.Config {
@@ -120,6 +126,10 @@ func (c *config) vendorFaults() []error {
 	if c.LendWorks.on() {
 		_, err := lendworks.NewClient(c.LendWorks.client(), none)
 		note("LENDWORKS", err)
+	}
+	if c.Convoso.logOn() {
+		_, err := convoso.NewLogClient(c.Convoso.log(), none)
+		note("CONVOSO", err)
 	}
 	_, err := c.Convoso.settings(c.General.Region)
 	note("CONVOSO", err)

@@ -134,6 +134,9 @@ func (d *daemon) buildStreams(ctx context.Context) error {
 	if err := d.addLendWorks(ctx); err != nil {
 		return err
 	}
+	if err := d.addConvosoLog(ctx); err != nil {
+		return err
+	}
 	find := func(source pipeline.Source, stream string) *accountStream {
 		for i := range d.streams {
 			if s := &d.streams[i]; s.key.Source == source && s.key.Stream == stream {

@@ -124,6 +124,7 @@ var (
 	inboxDesc    = prometheus.NewDesc("trunkline_inbox_backlog", "Posts that nobody has read yet.", nil, nil)
 	unfoldedDesc = prometheus.NewDesc("trunkline_reconcile_backlog", "Records that wait to be folded.", nil, nil)
 	badDesc      = prometheus.NewDesc("trunkline_quarantine_open", "Open items in quarantine.", []string{"source", "stream"}, nil)
+	gapsDesc     = prometheus.NewDesc("trunkline_gaps_missing", "Posts that seem to be lost: what an hour without any usually has, or calls without a disposition.", []string{"source", "kind"}, nil)
 	dncDesc      = prometheus.NewDesc("trunkline_dnc_suppressed", "Phones on the do-not-call list.", nil, nil)
 
 	endpointsDesc  = prometheus.NewDesc("trunkline_webhook_endpoints", "Webhook endpoints by state.", []string{"state"}, nil)
@@ -135,7 +136,10 @@ func newStateCollector(db *store.DB) *stateCollector { return &stateCollector{db
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagDesc, successDesc, holesDesc, jobsDesc, oldestDesc, stateDesc, inboxDesc, unfoldedDesc, badDesc, dncDesc, endpointsDesc, webhooksDesc, webhookAgeDesc} {
+	for _, d := range []*prometheus.Desc{
+		lagDesc, successDesc, holesDesc, jobsDesc, oldestDesc, stateDesc, inboxDesc, unfoldedDesc, badDesc, dncDesc, gapsDesc, endpointsDesc, webhooksDesc,
+		webhookAgeDesc,
+	} {
 		ch <- d
 	}
 }
@@ -176,6 +180,9 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, n := range c.last.Quarantine {
 		gauge(badDesc, n.Count, n.A, n.B)
+	}
+	for _, n := range c.last.Gaps {
+		gauge(gapsDesc, n.Count, n.A, n.B)
 	}
 	gauge(oldestDesc, c.last.OldestJob)
 	gauge(inboxDesc, c.last.Inbox)

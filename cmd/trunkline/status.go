@@ -64,6 +64,7 @@ type status struct {
 	Streams    []streamLine   `json:"streams"`
 	Deliveries []deliveryLine `json:"deliveries"`
 	Queues     []queueLine    `json:"queues"`
+	Gaps       []gapLine      `json:"gaps"`
 	Inbox      int            `json:"inbox_backlog"`
 	Unfolded   int            `json:"reconcile_backlog"`
 	Quarantine int            `json:"quarantine"`
@@ -112,11 +113,38 @@ type queueLine struct {
 	Count int    `json:"count"`
 }
 
+type gapLine struct {
+	Source   string `json:"source"`
+	Campaign string `json:"campaign"`
+	Kind     string `json:"kind"`
+	Since    string `json:"since"`
+	Missing  int    `json:"missing"`
+}
+
+// addGaps tells of posts that seem to be lost.
+func (s *status) addGaps(gaps []store.Gap) {
+	calls, hours := 0, 0
+	for _, g := range gaps {
+		s.Gaps = append(s.Gaps, gapLine{g.Source, g.Campaign, g.Kind, when(g.Since), g.Missing})
+		if g.Kind == store.GapNoDisposition {
+			calls += g.Missing
+		} else {
+			hours++
+		}
+	}
+	if calls > 0 {
+		s.Problems = append(s.Problems, many(calls, "call", "calls")+" of convoso without a disposition")
+	}
+	if hours > 0 {
+		s.Problems = append(s.Problems, fmt.Sprintf("no post of convoso in %s that usually have ten or more", many(hours, "hour", "hours")))
+	}
+}
+
 // lagAlarm is the lag of a stream from which on something must be wrong: ten times the usual schedule.
 const lagAlarm = 10 * time.Minute
 
 func readStatus(ctx context.Context, c *config, d *database) (*status, error) {
-	s := &status{now: d.Now(), Problems: []string{}, Streams: []streamLine{}, Deliveries: []deliveryLine{}, Queues: []queueLine{}}
+	s := &status{now: d.Now(), Problems: []string{}, Streams: []streamLine{}, Deliveries: []deliveryLine{}, Queues: []queueLine{}, Gaps: []gapLine{}}
 	streams, err := d.StreamStates(ctx, d.Pool, uuid.Nil)
 	if err != nil {
 		return nil, err
@@ -154,6 +182,11 @@ func readStatus(ctx context.Context, c *config, d *database) (*status, error) {
 		s.Problems = append(s.Problems, many(s.Quarantine, "item", "items")+" in quarantine")
 	}
 	s.addWebhooks(&gauges.Webhooks)
+	gaps, err := d.Gaps(ctx, d.Pool)
+	if err != nil {
+		return nil, err
+	}
+	s.addGaps(gaps)
 	attention, err := d.Attention(ctx)
 	if err != nil {
 		return nil, err
@@ -309,7 +342,14 @@ func (s *status) print(w io.Writer) error {
 	for _, l := range s.Queues {
 		rows = append(rows, []string{l.Kind, l.State, fmt.Sprint(l.Count)})
 	}
-	return section(w, []string{"JOB", "STATE", "JOBS"}, rows)
+	if err := section(w, []string{"JOB", "STATE", "JOBS"}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, l := range s.Gaps {
+		rows = append(rows, []string{l.Source, orDash(l.Campaign), l.Kind, l.Since, fmt.Sprint(l.Missing)})
+	}
+	return section(w, []string{"GAP_IN", "CAMPAIGN", "KIND", "SINCE", "MISSING"}, rows)
 }
 
 // section prints a table after a blank line, and nothing where there are no rows.

@@ -1,5 +1,6 @@
 // Package convoso reads the posts of Convoso Connect (contracts/convoso.md). Such a post has no fixed shape: every customer
-// picks keys, body type and date formats, so the reader is tolerant and configurable. It is pure: no HTTP, SQL or clock.
+// picks keys, body type and date formats, so the reader is tolerant and configurable. It is pure: no HTTP, SQL or clock. LogClient
+// alone asks: for the call log, which tells of calls whose posts were lost.
 package convoso
 
 import (

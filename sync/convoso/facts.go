@@ -11,6 +11,9 @@ import (
 
 // Facts returns what a record of ours says in the pipeline's words. It reads the payload that Parse made and nothing else.
 func (s Settings) Facts(rec pipeline.Record) (pipeline.Facts, error) {
+	if rec.Stream == StreamCallLog {
+		return s.logFacts(rec)
+	}
 	v, err := s.decode(rec.Payload, rec.Stream)
 	if err != nil {
 		return pipeline.Facts{}, fmt.Errorf("reading record %s/%s: %w", rec.Stream, rec.ObjectID, err)

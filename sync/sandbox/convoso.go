@@ -25,6 +25,8 @@ type Convoso struct {
 	next  int
 	tries int
 	acked []Post
+	// logPage bounds an answer of the call log; 0 leaves it to the request.
+	logPage int
 }
 
 // Post is one planned Connect post.

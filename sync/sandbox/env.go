@@ -26,6 +26,7 @@ type secrets struct {
 	orgToken      string
 	lendworksKey  string
 	webhookSecret string
+	convosoToken  string
 }
 
 func newSecrets(seed uint64) secrets {
@@ -40,13 +41,14 @@ func newSecrets(seed uint64) secrets {
 		orgToken:      "sbxorg" + r.text(alnum, 37),
 		lendworksKey:  "lw_sbx01_" + r.text(alnum, 40),
 		webhookSecret: "whsec_sbx" + r.text(alnum, 32),
+		convosoToken:  "sbxcvs" + r.text(alnum, 34),
 	}
 }
 
 // hidden are the values that may never stand in a URL. The widget key is an identifier, yet together with the others it
 // has no business in a query either.
 func (s secrets) hidden() []string {
-	return []string{s.ipscapeToken, s.dialedinToken, s.dialedinAccID, s.widgetKey, s.convoloKey, s.orgToken, s.lendworksKey, s.webhookSecret}
+	return []string{s.ipscapeToken, s.dialedinToken, s.dialedinAccID, s.widgetKey, s.convoloKey, s.orgToken, s.lendworksKey, s.webhookSecret, s.convosoToken}
 }
 
 // Env is the environment that points a daemon at this sandbox, served at baseURL ("http://host:port"): the names of the

@@ -25,8 +25,8 @@ const (
 
 // applies says whether a kind can happen to a request at all; otherwise the order waits for one where it can.
 func applies(kind FaultKind, vendor, op string, cursor bool) bool {
-	if vendor == VendorConvoso {
-		// Convoso posts and is not asked: all that can go wrong is that a post does not leave, or leaves twice.
+	if vendor == VendorConvoso && op != OpCallLog {
+		// Convoso posts, its call log aside: all that can go wrong is that a post does not leave, or leaves twice.
 		return kind == FaultCutBefore || kind == FaultCutAfter
 	}
 	switch kind {

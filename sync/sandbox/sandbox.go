@@ -89,6 +89,7 @@ func (s *Sandbox) routes() http.Handler {
 	mux.Handle(ipscapeMount+"/", s.ipscape.routes())
 	s.dialedin.routes(mux)
 	s.convolo.routes(mux)
+	s.convoso.routes(mux)
 	s.lendworks.routes(mux)
 	s.admin(mux)
 	return mux

@@ -5,6 +5,7 @@ import (
 
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/walk"
@@ -33,6 +34,28 @@ func (d *daemon) addLendWorks(ctx context.Context) error {
 	}) {
 		d.addStream(e)
 	}
+	return nil
+}
+
+// addConvosoLog adds Convoso's call log, by which calls whose posts were lost come back.
+func (d *daemon) addConvosoLog(ctx context.Context) error {
+	c := &d.cfg.Convoso
+	if !c.logOn() {
+		return nil
+	}
+	settings, err := c.settings(d.cfg.General.Region)
+	if err != nil {
+		return err
+	}
+	base, err := d.vendorClient(ctx, pipeline.SourceConvoso, c.Rate, c.AuthToken)
+	if err != nil {
+		return err
+	}
+	client, err := convoso.NewLogClient(c.log(), base)
+	if err != nil {
+		return err
+	}
+	d.addStream(jobs.ConvosoCallLog(jobs.CallLogConfig{Client: client, Settings: settings, Start: c.Start.Duration, Live: c.CallLog.Spec, Lookback: c.LookbackAt.Spec}))
 	return nil
 }
 
