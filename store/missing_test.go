@@ -195,6 +195,22 @@ func TestMissingIsMarkedAndTakenBack(t *testing.T) {
 	}
 }
 
+// A clock that is set back while a list is read takes nothing that was read for unseen, nor what was read and is bad.
+func TestMissingWithAClockSetBack(t *testing.T) {
+	t.Parallel()
+	w := newWholeWorld(t)
+	w.begin(nil).page(true, false, upTo(20)...)
+	w.judge()
+	r := w.begin(nil)
+	r.page(false, false, upTo(17)...)
+	w.pass(-10 * time.Second)
+	r.page(true, false, 18, -19)
+	if j := w.judge(); j.Gone != 1 || j.Marked != 1 {
+		t.Errorf("only the last is gone: %+v", j)
+	}
+	w.want("a clock that was set back", 20)
+}
+
 func (w *wholeWorld) since(id int) time.Time {
 	w.t.Helper()
 	var at time.Time

@@ -221,9 +221,11 @@ where w.id = @id
   and w.state = 'running'
 for update of w`
 
+// A clock that is set back while a walk runs moves its start down with it, or the judgement would take what was read since for unseen.
 const walkCommitSQL = `
 update ops.walks
-set cursor = @cursor,
+set started_at = least(started_at, @earliest),
+    cursor = @cursor,
     pages = pages + @pages,
     rows = rows + @rows,
     changed = changed + @changed,
@@ -284,7 +286,7 @@ func (db *DB) CommitPage(ctx context.Context, p WalkPage) (Landed, error) {
 func (db *DB) advance(ctx context.Context, tx pgx.Tx, p *WalkPage, landed Landed, rejected int) error {
 	args := pgx.StrictNamedArgs{
 		"id": p.ID, "cursor": p.Cursor, "pages": p.Pages, "rows": len(p.Records), "changed": landed.Written(),
-		"quarantined": len(p.Bad) + rejected, "to": nil, "lease": p.Lease.Seconds(),
+		"quarantined": len(p.Bad) + rejected, "to": nil, "lease": p.Lease.Seconds(), "earliest": p.earliest(db.Now()),
 	}
 	if p.Window != nil {
 		args["to"] = micros(p.Window.To)
@@ -313,6 +315,16 @@ func (db *DB) advance(ctx context.Context, tx pgx.Tx, p *WalkPage, landed Landed
 		return nil
 	}
 	return p.Finish(ctx, tx, w, w.Window == nil && len(w.Filters) == 0 && !p.Cut)
+}
+
+// earliest is when the first of the page was observed, and not after now, which its bad items are stamped with.
+func (p *WalkPage) earliest(now time.Time) time.Time {
+	for i := range p.Records {
+		if at := p.Records[i].ObservedAt; at.Before(now) {
+			now = at
+		}
+	}
+	return micros(now)
 }
 
 // covered adds what a walk has read to its stream's coverage, last of all.
