@@ -38,6 +38,15 @@ const (
 	refetchRenew = 6 * time.Second
 )
 
+// How far "not found" is believed. Of a stream that has found nothing yet it may as well be a wrong path, and many in a row may be
+// a gateway that has lost its vendor: after so many without a find none is believed, and after so many more the stream is left
+// alone for a while.
+const (
+	goneBelieved = 3
+	goneTried    = 8
+	goneRest     = 5 * time.Minute
+)
+
 // Refetcher reads single objects of one account again: what is open, and what something newer names.
 type Refetcher struct {
 	DB    *store.DB
@@ -49,16 +58,17 @@ type Refetcher struct {
 
 	streams map[string]StreamEntry
 	mu      sync.Mutex
-	// found are streams of which an object was found by its id: until then, "not found" may as well be a wrong path.
-	found map[string]bool
+	// gone is how many objects of a stream in a row were not found; resting are streams that are left alone until then.
+	gone    map[string]int
+	resting map[string]time.Time
 }
 
 // NewRefetcher completes a Refetcher with the account's streams.
 func NewRefetcher(f *Refetcher, entries []StreamEntry) *Refetcher {
-	f.streams, f.found = map[string]StreamEntry{}, map[string]bool{}
+	f.streams, f.gone, f.resting = map[string]StreamEntry{}, map[string]int{}, map[string]time.Time{}
 	for _, e := range entries {
 		if e.Get != nil {
-			f.streams[e.Stream.Name] = e
+			f.streams[e.Stream.Name], f.gone[e.Stream.Name] = e, goneBelieved
 		}
 	}
 	return f
@@ -81,12 +91,16 @@ func (f *Refetcher) Drain(ctx context.Context) (int, error) {
 	if err := f.DB.DropSeenRefetch(ctx, f.Key); err != nil {
 		return 0, err
 	}
-	names := slices.Sorted(maps.Keys(f.streams))
 	for n := range refetchMost {
 		if until.Err() != nil {
 			return n, store.ErrMore
 		}
+		names, rest := f.awake()
 		r, ok, err := f.DB.ClaimRefetch(ctx, f.Key, names, refetchLease)
+		if err == nil && !ok && !rest.IsZero() {
+			// The sweeper would make a job for what is due each time it looks.
+			err = f.DB.InTx(ctx, func(tx pgx.Tx) error { return f.Again(ctx, tx, rest) })
+		}
 		if err != nil || !ok {
 			return n, err
 		}
@@ -101,7 +115,13 @@ func (f *Refetcher) Drain(ctx context.Context) (int, error) {
 func (f *Refetcher) look(ctx context.Context, r *store.Refetch) error {
 	raw, asked, err := f.ask(ctx, r)
 	if err == nil {
-		return f.settle(ctx, r, raw, asked)
+		f.note(r.Key.Stream, true)
+		if err = f.settle(ctx, r, raw, asked); err == nil {
+			return nil
+		}
+		// One that cannot be stored stops no other either.
+		err = errors.New(store.Loggable(err))
+		f.Log.WarnContext(ctx, "an object that was read again could not be stored", "source", r.Key.Source, "stream", r.Key.Stream, "object_id", r.ObjectID, "error", err)
 	}
 	// Whatever became of the turn, the object is given back.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -110,7 +130,7 @@ func (f *Refetcher) look(ctx context.Context, r *store.Refetch) error {
 	if ctx.Err() != nil || kind == vendorapi.Limited || kind == vendorapi.Denied {
 		return errors.Join(fmt.Errorf("reading %s %s again: %w", r.Key, r.ObjectID, err), f.DB.ReleaseRefetch(last, r))
 	}
-	if errors.Is(err, ErrGone) && f.known(r.Key.Stream) {
+	if errors.Is(err, ErrGone) && f.note(r.Key.Stream, false) {
 		return f.DB.SettleRefetch(last, store.Refetched{Refetch: *r, Table: f.streams[r.Key.Stream].Table, AskedAt: asked})
 	}
 	givenUp, failed := f.DB.FailRefetch(last, r, store.Loggable(err))
@@ -148,9 +168,6 @@ func (f *Refetcher) ask(ctx context.Context, r *store.Refetch) (raw []byte, aske
 }
 
 func (f *Refetcher) settle(ctx context.Context, r *store.Refetch, raw []byte, asked time.Time) error {
-	f.mu.Lock()
-	f.found[r.Key.Stream] = true
-	f.mu.Unlock()
 	entry := f.streams[r.Key.Stream]
 	done := store.Refetched{
 		Refetch: *r, Table: entry.Table, AskedAt: asked, Wake: f.Again,
@@ -170,10 +187,36 @@ func (f *Refetcher) settle(ctx context.Context, r *store.Refetch, raw []byte, as
 	return f.DB.SettleRefetch(ctx, done)
 }
 
-func (f *Refetcher) known(stream string) bool {
+// note notes whether an object of a stream was found, and tells whether that it was not is believed.
+func (f *Refetcher) note(stream string, found bool) (believed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.found[stream]
+	if found {
+		f.gone[stream] = 0
+		return false
+	}
+	f.gone[stream]++
+	believed = f.gone[stream] <= goneBelieved
+	if f.gone[stream] >= goneTried {
+		f.gone[stream], f.resting[stream] = goneBelieved, f.DB.Now().Add(goneRest)
+	}
+	return believed
+}
+
+// awake lists the streams that are not left alone, and when the first that is may be tried again; zero for none.
+func (f *Refetcher) awake() (names []string, rest time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.DB.Now()
+	for _, name := range slices.Sorted(maps.Keys(f.streams)) {
+		switch until := f.resting[name]; {
+		case !until.After(now):
+			names = append(names, name)
+		case rest.IsZero() || until.Before(rest):
+			rest = until
+		}
+	}
+	return names, rest
 }
 
 type refetchWorker struct {

@@ -230,6 +230,58 @@ func TestRefetchSkipsRestsAndForgets(t *testing.T) {
 	r.want("given up", r.queued())
 }
 
+// Many that are not found in a row are no news of the objects: few are marked, and the stream is left alone for a while.
+func TestRefetchDoesNotBelieveAWrongPath(t *testing.T) {
+	t.Parallel()
+	r := newRefetchRig(t)
+	for i := range int64(20) {
+		r.call(501+i, 41+i)
+	}
+	r.walk(walk.Live, "activities")
+	r.exec(`delete from ops.refetch where stream = 'activities' and object_id <> '501'`)
+	r.exec(`delete from river.river_job where kind = 'refetch'`)
+	r.asks()
+	path := sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Op: sandbox.OpGetLead, Kind: sandbox.FaultStatus, Status: 404, Times: -1}
+	r.box.Faults().Add(path)
+	if got := r.drain(2 * time.Minute); len(got) != 5 {
+		t.Errorf("asked %d times at a wrong path", len(got))
+	}
+	if n := r.count(`select count(*) from river.river_job where kind = 'refetch' and state = 'scheduled' and scheduled_at > now() + interval '5 minutes'`); n != 1 {
+		t.Errorf("%d jobs for the end of the rest, want one", n)
+	}
+	r.want("other streams go on", r.drain(4*time.Minute), "get_activity 501")
+	if got := r.drain(2 * time.Minute); len(got) != 5 {
+		t.Errorf("asked %d times after the rest", len(got))
+	}
+	r.box.Faults().Clear()
+	if r.drain(10 * time.Minute); len(r.queued()) != 1 || r.count(`select count(*) from ipscape.leads`) != 20 {
+		t.Errorf("left of 20 leads: %v", r.queued())
+	}
+	// The path was right, and its gateway loses the vendor: what is there is not marked by the hundred.
+	r.exec(`insert into ops.refetch (org_id, account_id, source, stream, object_id, reason, wanted_at, due_at, queued_at)
+		select org_id, account_id, source, stream, object_id, 'touched', observed_at + interval '1 hour', now(), now() from ops.records where stream = 'leads'`)
+	r.box.Faults().Add(path)
+	r.drain(0)
+	if n := r.count(`select count(*) from ipscape.leads where missing_since is not null`); n != 3 {
+		t.Errorf("%d leads are missing, want the first three that nobody found", n)
+	}
+}
+
+// An object that cannot be stored rests as one that cannot be read.
+func TestRefetchGoesOnPastWhatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	r := newRefetchRig(t)
+	r.call(501, 41)
+	r.call(502, 42)
+	r.walk(walk.Live, "activities")
+	r.exec(`delete from ops.refetch where stream = 'activities'`)
+	r.exec(`create function refuse() returns trigger language plpgsql as $$ begin raise exception sqlstate '55000' using message = 'not now'; end $$`)
+	r.exec(`create trigger refuse before insert on ipscape.leads for each row when (new.lead_id = 41) execute function refuse()`)
+	r.asks()
+	r.want("both are asked for", r.drain(2*time.Minute), "get_lead 41", "get_lead 42")
+	r.want("one rests", r.queued(), "leads 41 touched 1")
+}
+
 func (r *refetchRig) lead(id int64) (sandbox.Lead, bool) {
 	for _, l := range r.box.IPSCAPE().Leads() {
 		if l.ID == id {
