@@ -57,10 +57,14 @@ func NewCampaignStats(c CampaignStats) *CampaignStats {
 	return &c
 }
 
-// After orders the snapshots in the transaction that ended a walk of the campaigns.
+// After orders the snapshots in the transaction that ended a walk of the campaigns, unless those ordered before are still being
+// taken: an account with many campaigns may need longer than the list's schedule gives.
 func (c *CampaignStats) After(ctx context.Context, tx pgx.Tx, w store.Walk) error {
 	if w.Key != c.Key || w.Kind == "backfill" {
 		return nil
+	}
+	if going, err := c.DB.SnapshotsGoing(ctx, tx, w.Key.Account); err != nil || going {
+		return err
 	}
 	return c.Queue.Insert(ctx, tx, CampaignStatsArgs{Account: w.Key.Account, Since: c.DB.Now()})
 }
@@ -82,7 +86,8 @@ func statisticsOf(campaignType string) []statistics {
 }
 
 // Take takes what is still to be taken. One campaign's failure does not stop the others; the error is of those that are worth
-// another try. A vendor that wants us to wait, or refuses our credentials, ends the run.
+// another try. A vendor that wants us to wait, or refuses our credentials, ends the run; so does the end of a turn, which
+// store.ErrMore tells as long as turns get on.
 func (c *CampaignStats) Take(ctx context.Context, account string, since time.Time) error {
 	if account != c.Key.Account {
 		return nil // another daemon's
@@ -91,14 +96,24 @@ func (c *CampaignStats) Take(ctx context.Context, account string, since time.Tim
 	if err != nil {
 		return err
 	}
+	until, cancel := context.WithTimeout(ctx, refetchTurn)
+	defer cancel()
 	var again []error
+	taken := 0
 	for _, campaign := range campaigns {
 		for _, s := range statisticsOf(campaign.Type) {
 			if slices.Contains(campaign.Taken, s.kind+"/"+s.period) {
 				continue
 			}
+			if until.Err() != nil {
+				if taken > 0 && len(again) == 0 {
+					return store.ErrMore
+				}
+				return errors.Join(append(again, errors.New("statistics of campaigns: the turn is over before all were asked for"))...)
+			}
 			err := c.take(ctx, campaign.ID, s)
 			if err == nil {
+				taken++
 				continue
 			}
 			err = fmt.Errorf("statistics (%s) of campaign %s: %w", s.kind, campaign.ID, err)
@@ -147,5 +162,9 @@ type campaignStatsWorker struct {
 
 // Work takes the snapshots of one account.
 func (w *campaignStatsWorker) Work(ctx context.Context, job *river.Job[CampaignStatsArgs]) error {
-	return w.stats.Take(ctx, job.Args.Account, job.Args.Since)
+	err := w.stats.Take(ctx, job.Args.Account, job.Args.Since)
+	if errors.Is(err, store.ErrMore) {
+		return river.JobSnooze(0)
+	}
+	return err
 }

@@ -49,6 +49,24 @@ func (db *DB) CampaignsToAsk(ctx context.Context, key StreamKey, since time.Time
 	return out, nil
 }
 
+// A killed daemon's job is rescued within minutes; until then the account goes without.
+const snapshotsGoingSQL = `
+select exists (
+  select
+  from river.river_job
+  where kind = 'campaign_stats'
+    and state in ('available', 'scheduled', 'retryable', 'running')
+    and args ->> 'account' = @account)`
+
+// SnapshotsGoing tells whether snapshots of an account's campaigns are being taken, or wait to be.
+func (db *DB) SnapshotsGoing(ctx context.Context, q Queryer, account string) (bool, error) {
+	var going bool
+	if err := q.QueryRow(ctx, snapshotsGoingSQL, pgx.StrictNamedArgs{"account": account}).Scan(&going); err != nil {
+		return false, fmt.Errorf("asking whether snapshots are being taken: %w", err)
+	}
+	return going, nil
+}
+
 // PutSnapshot writes one row of a table whose rows are moments, not the latest state of objects. The same moment written again
 // replaces it.
 func (db *DB) PutSnapshot(ctx context.Context, key StreamKey, table *TypedTable, values []any, observedAt time.Time) error {
