@@ -267,6 +267,16 @@ func TestRefetchDoesNotBelieveAWrongPath(t *testing.T) {
 	}
 }
 
+// What never gets its turn does not wait for ever.
+func TestRefetchForgetsWhatIsOld(t *testing.T) {
+	t.Parallel()
+	r := newRefetchRig(t)
+	r.exec(`insert into ops.refetch (org_id, account_id, source, stream, object_id, reason, wanted_at, due_at, queued_at)
+		select '` + r.org.String() + `', 'default', 'ipscape', 'nowhere', g::text, 'touched', now(), now(), now() - interval '1 day' * g from generate_series(1, 6) as g`)
+	r.want("nobody reads them", r.drain(0))
+	r.want("the young", r.queued(), "nowhere 1 touched 0", "nowhere 2 touched 0", "nowhere 3 touched 0")
+}
+
 // An object that cannot be stored rests as one that cannot be read.
 func TestRefetchGoesOnPastWhatCannotBeStored(t *testing.T) {
 	t.Parallel()

@@ -160,11 +160,39 @@ where r.org_id = @org
   and r.object_id = next.object_id
 returning r.stream, r.object_id, r.wanted_at, r.queued_at, r.tries`
 
-// DropSeenRefetch forgets due objects that were observed since they were queued.
+// Those whose turn never came: of a stream with a wrong path, or of an account without the requests to spare.
+const refetchOldSQL = `
+with old as (
+  select stream, object_id
+  from ops.refetch
+  where org_id = @org
+    and account_id = @account
+    and source = @source
+    and due_at <= @now
+    and queued_at < @before
+    and lease_until is null
+  order by stream, object_id
+  limit 1000
+  for update skip locked
+)
+delete from ops.refetch r
+using old
+where r.org_id = @org
+  and r.account_id = @account
+  and r.source = @source
+  and r.stream = old.stream
+  and r.object_id = old.object_id`
+
+// DropSeenRefetch forgets due objects that were observed since they were queued, and those queued so long ago that re-scans
+// and sweeps have them.
 func (db *DB) DropSeenRefetch(ctx context.Context, key StreamKey) error {
 	args := pgx.StrictNamedArgs{"org": key.Org, "account": key.Account, "source": string(key.Source), "now": db.Now()}
 	err := db.onConn(ctx, func(q Queryer) error {
-		_, err := q.Exec(ctx, refetchSeenSQL, args)
+		if _, err := q.Exec(ctx, refetchSeenSQL, args); err != nil {
+			return err
+		}
+		args["before"] = db.Now().Add(-2 * refetchFor)
+		_, err := q.Exec(ctx, refetchOldSQL, args)
 		return err
 	})
 	if err != nil {
