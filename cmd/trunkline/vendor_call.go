@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trunkline/trunkline/jobs/gate"
@@ -87,8 +88,12 @@ func (p *program) printAnswer(raw json.RawMessage) error {
 	return err
 }
 
-// shortestMasked is the length below which an argument is too common to be masked wherever an error quotes the vendor.
-const shortestMasked = 4
+// shortestMasked is the length below which an argument is too common to be masked wherever an error quotes the vendor, and
+// shortestNumber that of a number within JSON: from there on it may be a telephone's.
+const (
+	shortestMasked = 4
+	shortestNumber = 7
+)
 
 // personal returns what of the arguments must not show in errors and logs: an answer may quote it.
 func (c vendorCall) personal() []vendorapi.Secret {
@@ -98,6 +103,10 @@ func (c vendorCall) personal() []vendorapi.Secret {
 		switch v := value.(type) {
 		case string:
 			if len(v) >= shortestMasked {
+				secrets = append(secrets, vendorapi.Secret(v))
+			}
+		case json.Number:
+			if len(v) >= shortestNumber {
 				secrets = append(secrets, vendorapi.Secret(v))
 			}
 		case map[string]any:
@@ -112,8 +121,12 @@ func (c vendorCall) personal() []vendorapi.Secret {
 	}
 	for name, text := range c.args {
 		var value any = text
-		if text != "" && (text[0] == '{' || text[0] == '[') && json.Unmarshal([]byte(text), &value) != nil {
-			value = text
+		if trimmed := strings.TrimSpace(text); strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[") {
+			numbers := json.NewDecoder(strings.NewReader(trimmed))
+			numbers.UseNumber()
+			if numbers.Decode(&value) != nil {
+				value = text
+			}
 		}
 		if !c.plain(name) {
 			add(value)

@@ -275,3 +275,17 @@ func TestVendorNames(t *testing.T) {
 		t.Errorf("%d operations of ipSCAPE", n)
 	}
 }
+
+// What is in a file of leads is masked one by one, however the file begins and whatever its numbers are written as.
+func TestVendorPersonal(t *testing.T) {
+	t.Parallel()
+	op, _ := vendorapi.Find(ipscape.Described(), ipscape.OpBulkCreateLeads)
+	call := vendorCall{op: op, args: map[string]string{"leads": "\n[{\"listId\": 7, \"phone1\": \"+61400111222\", \"leadData\": {\"mobile\": 61400111333}}]\n"}}
+	got := map[string]bool{}
+	for _, secret := range call.personal() {
+		got[secret.Reveal()] = true
+	}
+	if !got["+61400111222"] || !got["61400111333"] || got["7"] || len(got) != 2 {
+		t.Errorf("masked: %d values", len(got))
+	}
+}
