@@ -13,12 +13,12 @@ create index walks_latest on ops.walks (org_id, account_id, source, stream, kind
 alter table ipscape.activities add column missing_since timestamptz;
 comment on column ipscape.activities.missing_since is 'When it was first asked for by id and was gone; null = present';
 
--- Rows that are missing are few: whoever sees one again finds it here.
-create index activities_missing on ipscape.activities (org_id, account_id) where missing_since is not null;
-create index leads_missing on ipscape.leads (org_id, account_id) where missing_since is not null;
-create index lead_lists_missing on ipscape.lead_lists (org_id, account_id) where missing_since is not null;
-create index campaigns_missing on ipscape.campaigns (org_id, account_id) where missing_since is not null;
-create index users_missing on ipscape.users (org_id, account_id) where missing_since is not null;
+-- Whoever sees one again that was missing finds it here, by its id as text.
+create index activities_missing on ipscape.activities (org_id, account_id, (activity_id::text)) where missing_since is not null;
+create index leads_missing on ipscape.leads (org_id, account_id, (lead_id::text)) where missing_since is not null;
+create index lead_lists_missing on ipscape.lead_lists (org_id, account_id, (list_id::text)) where missing_since is not null;
+create index campaigns_missing on ipscape.campaigns (org_id, account_id, (campaign_id::text)) where missing_since is not null;
+create index users_missing on ipscape.users (org_id, account_id, (user_id::text)) where missing_since is not null;
 
 alter table ipscape.campaign_stats add column payload jsonb;
 comment on column ipscape.campaign_stats.payload is 'The whole answer, as sent';

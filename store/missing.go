@@ -10,19 +10,23 @@ import (
 )
 
 // prepareMissing builds the statements of a table with missing_since. Records are locked before rows of the table, and both in
-// the order of their ids, as Land does.
+// the order of their ids, as Land does. Rows that are back are looked up one by one: in years many may have gone for good.
 func (t *TypedTable) prepareMissing(table, key string) {
 	t.back = `
 with back as materialized (
-  select t.` + key + ` as key
-  from ` + table + ` t
-  join unnest($3::text[], $4::timestamptz[]) as g (object_id, observed_at)
-    on g.object_id = t.` + key + `::text and t.missing_since < g.observed_at
-  where t.org_id = $1
-    and t.account_id = $2
-    and t.missing_since is not null
-  order by t.` + key + `
-  for no key update of t
+  select m.key
+  from unnest($3::text[], $4::timestamptz[]) as g (object_id, observed_at)
+  cross join lateral (
+    select t.` + key + ` as key
+    from ` + table + ` t
+    where t.org_id = $1
+      and t.account_id = $2
+      and t.` + key + `::text = g.object_id
+      and t.missing_since is not null
+      and t.missing_since < g.observed_at
+    limit 1
+    for no key update
+  ) m
 )
 update ` + table + ` t
 set missing_since = null,
