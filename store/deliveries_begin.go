@@ -52,8 +52,8 @@ for update of d`
 const deliveriesSendingSQL = `
 with given as (
   select *
-  from unnest(@ids::uuid[], @phones::text[], @leads::uuid[], @requests::text[], @checks::jsonb[])
-    as g (id, phone, lead_id, request, checks)
+  from unnest(@ids::uuid[], @phones::text[], @leads::uuid[], @dials::boolean[], @requests::text[], @checks::jsonb[])
+    as g (id, phone, lead_id, dials, request, checks)
 ), begun as (
   update ops.deliveries d
   set state = 'sending',
@@ -65,6 +65,7 @@ with given as (
     sending_at = greatest(@now, d.sending_at + interval '1 microsecond'),
     phone = coalesce(nullif(g.phone, ''), d.phone),
     lead_id = g.lead_id,
+    dials = d.dials or g.dials,
     lease_until = @lease_until
   from given g
   where d.id = g.id
@@ -178,11 +179,11 @@ func decideDeliveries(
 		}
 		return false
 	})
-	candidates, err := deliveryCandidates(ctx, tx, ids)
+	now := micros(b.Now())
+	candidates, err := deliveryCandidates(ctx, tx, ids, now)
 	if err != nil {
 		return nil, err
 	}
-	now := micros(b.Now())
 	begun := make([]pipeline.BegunDelivery, 0, len(candidates))
 	for i := range candidates {
 		c := &candidates[i]
@@ -202,6 +203,7 @@ func writeSending(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin, begu
 	var ids []uuid.UUID
 	var leads []*uuid.UUID
 	var phones, requests, checks []string
+	var dials []bool
 	sent := map[uuid.UUID]*pipeline.BegunDelivery{}
 	for i := range begun {
 		one := &begun[i]
@@ -210,14 +212,14 @@ func writeSending(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin, begu
 		}
 		ids, leads = append(ids, one.Delivery.ID), append(leads, uuidOrNull(one.Delivery.LeadID))
 		phones, requests = append(phones, one.Decision.Phone), append(requests, deliveryText(one.Decision.Request))
-		checks = append(checks, orElse(string(one.Decision.Checks), "{}"))
+		checks, dials = append(checks, orElse(string(one.Decision.Checks), "{}")), append(dials, one.Decision.Dials)
 		sent[one.Delivery.ID] = one
 	}
 	if len(ids) == 0 {
 		return nil
 	}
 	rows, err := tx.Query(ctx, deliveriesSendingSQL, pgx.StrictNamedArgs{
-		"ids": ids, "phones": phones, "leads": leads, "requests": requests, "checks": checks, "owner": b.Owner, "now": now,
+		"ids": ids, "phones": phones, "leads": leads, "dials": dials, "requests": requests, "checks": checks, "owner": b.Owner, "now": now,
 		"lease_until": micros(now.Add(b.Lease)),
 	})
 	if err != nil {

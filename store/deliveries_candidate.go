@@ -64,7 +64,9 @@ select
       and e.id <> d.id
       and e.state not in ('rejected', 'expired', 'cancelled')
   ) as superseded,
-  busy.in_flight, busy.unknown_at, busy.rung_at
+  busy.in_flight, busy.unknown_at, busy.rung_at,
+  greatest(busy.dialled_at, others.called_at, attempts.dialled_at) as dialled_at,
+  busy.dials || others.dials || attempts.dials as dials
 from ops.deliveries d
 left join pipeline.lead_merges m
   on m.org_id = d.org_id and m.lead_id = d.lead_id
@@ -83,18 +85,60 @@ cross join lateral (
   ) as phones
 ) numbers
 cross join lateral (
+  -- Everybody who can be reached at one of the numbers.
+  select array(
+    select k.lead_id
+    from pipeline.lead_keys k
+    where k.org_id = d.org_id and k.kind = 'phone' and k.account_id = '' and k.value = any(numbers.phones)
+    union
+    select known.id
+    from unnest(array[d.lead_id, l.lead_id]) as known (id)
+    where known.id is not null
+  ) as ids
+) leads
+cross join lateral (
   select
     coalesce(bool_or(e.state = 'sending'), false) as in_flight,
     max(e.sending_at) filter (where e.state = 'unknown') as unknown_at,
-    max(e.sending_at) filter (where e.state = 'confirmed' and e.destination = d.destination) as rung_at
+    max(e.sending_at) filter (where e.state = 'confirmed' and e.destination = d.destination) as rung_at,
+    max(e.sending_at) filter (where e.state = 'confirmed' and e.dials) as dialled_at,
+    coalesce(array_agg(e.sending_at) filter (where e.dials and e.sending_at > @since), '{}') as dials
   from ops.deliveries e
   where e.org_id = d.org_id
-    and e.phone = any(numbers.phones)
+    and (e.phone = any(numbers.phones) or e.lead_id = any(leads.ids))
     and e.class = 'rings'
     and e.sending_at is not null
     and e.state in ('sending', 'unknown', 'confirmed')
     and e.id <> d.id
 ) busy
+cross join lateral (
+  -- What other diallers did. Calls that Convolo made for us are among the deliveries, so they are not counted as dials again.
+  select max(c.at) as called_at,
+    coalesce(array_agg(c.occurred_at) filter (where c.source <> 'convolo' and c.direction is distinct from 'inbound'), '{}') as dials
+  from (
+    select c.source, c.direction, c.occurred_at, greatest(c.occurred_at, c.answered_at, c.ended_at) as at
+    from pipeline.calls c
+    where c.org_id = d.org_id and c.lead_id = any(leads.ids) and c.occurred_at > @since
+    union all
+    select c.source, c.direction, c.occurred_at, greatest(c.occurred_at, c.answered_at, c.ended_at)
+    from pipeline.calls c
+    where c.org_id = d.org_id and c.lead_id is null and c.to_number = any(numbers.phones) and c.occurred_at > @since
+  ) c
+  where c.at <= @until
+) others
+cross join lateral (
+  -- An attempt that reached an agent is a call too, once it has been folded.
+  select max(t.dialled_at) as dialled_at,
+    coalesce(array_agg(t.dialled_at) filter (where t.activity_id is null), '{}') as dials
+  from pipeline.lead_keys k
+  join ipscape.dial_attempts t
+    on t.org_id = k.org_id and t.account_id = k.account_id and t.lead_id = case when k.value ~ '^[0-9]{1,18}$' then k.value::bigint end
+  where k.org_id = d.org_id
+    and k.lead_id = any(leads.ids)
+    and k.kind = 'ipscape_lead'
+    and t.dialled_at > @since
+    and t.dialled_at <= @until
+) attempts
 cross join lateral (
   select min(a.started_at) as sent_at
   from ops.delivery_attempts a
@@ -106,9 +150,14 @@ cross join lateral (
 where d.id = any(@ids)
 order by d.id`
 
-// deliveryCandidates reads deliveries with all that decides about them.
-func deliveryCandidates(ctx context.Context, q Queryer, ids []uuid.UUID) ([]pipeline.DeliveryCandidate, error) {
-	rows, err := q.Query(ctx, deliveryCandidatesSQL, pgx.StrictNamedArgs{"ids": ids})
+// callsAhead is how far ahead a dialler's clock may be: what it tells of later than that is no time of a call.
+const callsAhead = 10 * time.Minute
+
+// deliveryCandidates reads deliveries with all that decides about them at an instant.
+func deliveryCandidates(ctx context.Context, q Queryer, ids []uuid.UUID, now time.Time) ([]pipeline.DeliveryCandidate, error) {
+	rows, err := q.Query(ctx, deliveryCandidatesSQL, pgx.StrictNamedArgs{
+		"ids": ids, "since": micros(now.Add(-pipeline.DialCapSpan)), "until": micros(now.Add(callsAhead)),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +177,7 @@ func (db *DB) DeliveryView(ctx context.Context, id uuid.UUID) (pipeline.Delivery
 	var found []pipeline.DeliveryCandidate
 	err := db.onConn(ctx, func(q Queryer) error {
 		var err error
-		found, err = deliveryCandidates(ctx, q, []uuid.UUID{id})
+		found, err = deliveryCandidates(ctx, q, []uuid.UUID{id}, db.Now())
 		return err
 	})
 	if err != nil {
@@ -196,6 +245,8 @@ type candidateRow struct {
 	InFlight    bool
 	UnknownAt   *time.Time
 	RungAt      *time.Time
+	DialledAt   *time.Time
+	Dials       []time.Time
 }
 
 func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
@@ -210,6 +261,7 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 		},
 		HasLead: r.FoundLeadID != nil, FirstSourceTime: timeOf(r.FirstSourceTime), Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
 		RungAt: timeOf(r.RungAt), UnknownAt: timeOf(r.UnknownAt), InFlight: r.InFlight,
+		DialledAt: timeOf(r.DialledAt), Dials: r.Dials,
 	}
 	if r.LeadID != nil {
 		c.Delivery.LeadID = *r.LeadID

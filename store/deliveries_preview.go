@@ -29,7 +29,7 @@ func (db *DB) PreviewDelivery(
 		if err != nil {
 			return err
 		}
-		candidates, err := deliveryCandidates(ctx, tx, []uuid.UUID{inserted[0].ID})
+		candidates, err := deliveryCandidates(ctx, tx, []uuid.UUID{inserted[0].ID}, db.Now())
 		if err != nil {
 			return err
 		}

@@ -71,6 +71,7 @@ func loadConfig(environ []string) (*config, error) {
 			faults = append(faults, fault{v.name, err.Error()})
 		}
 	}
+	c.General.CallWindow.explicit = strings.TrimSpace(env["TRUNKLINE_CALL_WINDOW"]) != ""
 	faults = append(faults, c.addressFaults()...)
 	faults = append(faults, unknownNames(env, known)...)
 	if len(faults) == 0 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 func TestLoadConfigDefaults(t *testing.T) {
@@ -20,6 +22,35 @@ func TestLoadConfigDefaults(t *testing.T) {
 		c.DialedIn.DuplicatesCheck != 2 || c.General.CallWindow.String() != "08:00-21:00" || !c.General.Roles.api || !c.General.Roles.scheduler ||
 		c.Convoso.Timezone.String() != "America/Los_Angeles" || c.IPSCAPE.on() || c.DialedIn.on() || c.Convolo.on() {
 		t.Errorf("defaults: %+v", c)
+	}
+}
+
+// TestExplicitCallWindowReplacesTheRules: also when it is set to the very default.
+func TestExplicitCallWindowReplacesTheRules(t *testing.T) {
+	t.Parallel()
+	evening := time.Date(2026, 6, 3, 0, 30, 0, 0, time.UTC) // 20:30 in Miami, where calls end at eight
+	lead := pipeline.LeadView{Phone: "+13055550123"}
+	for _, tc := range []struct {
+		env  []string
+		open bool
+		most int
+	}{
+		{nil, false, 3},
+		{[]string{"TRUNKLINE_CALL_WINDOW="}, false, 3},
+		{[]string{"TRUNKLINE_CALL_WINDOW=08:00-21:00"}, true, 0},
+		{[]string{"TRUNKLINE_CALL_WINDOW=00:00-24:00"}, true, 0},
+	} {
+		c, err := loadConfig(tc.env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hours, err := c.General.hours()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hours.Open(lead, evening) != tc.open || hours.Cap(lead) != tc.most {
+			t.Errorf("%v: open %v, cap %d", tc.env, hours.Open(lead, evening), hours.Cap(lead))
+		}
 	}
 }
 

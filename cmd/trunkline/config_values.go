@@ -204,7 +204,11 @@ func (r *roles) EnvDecode(text string) error {
 }
 
 // callWindow is the time of day at which people may be called.
-type callWindow struct{ pipeline.CallWindow }
+type callWindow struct {
+	pipeline.CallWindow
+	// explicit tells that the environment names it, be it the default value: then it stands in for the rules of states.
+	explicit bool
+}
 
 // EnvDecode implements envconfig.Decoder.
 func (c *callWindow) EnvDecode(text string) error {

@@ -30,7 +30,7 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	if roles.worker {
 		// The window may be another one now, and credentials may have been put right.
-		for _, hold := range []string{pipeline.HoldCallWindow, pipeline.HoldDenied} {
+		for _, hold := range []string{pipeline.HoldCallWindow, pipeline.HoldDialCap, pipeline.HoldRecentCall, pipeline.HoldDenied} {
 			n, err := d.engine.Recheck(ctx, "", hold)
 			if err != nil {
 				return fmt.Errorf("looking at held deliveries again: %w", err)

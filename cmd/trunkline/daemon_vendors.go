@@ -102,12 +102,15 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 	if d.lendworks != nil {
 		destinations = append(destinations, jobs.LendWorks(d.lendworks))
 	}
-	var err error
+	hours, err := d.cfg.General.hours()
+	if err != nil {
+		return err
+	}
 	d.engine, err = deliver.New(deliver.Config{
-		Store: d.db.DB, Destinations: destinations, Hours: deliver.Window{CallWindow: d.cfg.General.CallWindow.CallWindow},
+		Store: d.db.DB, Destinations: destinations, Hours: hours,
 		Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.delivered,
 		Settings: deliver.Settings{
-			ReconcileDelay: d.cfg.DialedIn.ReconcileDelay.Duration, WebhookWait: d.cfg.Convolo.WebhookWait.Duration,
+			DialQuiet: d.cfg.General.dialQuiet(), ReconcileDelay: d.cfg.DialedIn.ReconcileDelay.Duration, WebhookWait: d.cfg.Convolo.WebhookWait.Duration,
 			// Above the longest request, so that a slow vendor is not taken for a cut.
 			SendTimeout: max(time.Minute, 2*d.cfg.DialedIn.Timeout.Duration, 2*d.cfg.Convolo.Timeout.Duration, 2*d.cfg.LendWorks.Timeout.Duration),
 		},
@@ -117,6 +120,23 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 	}
 	d.warnOfRoutes()
 	return nil
+}
+
+// hours are the rules of places, or the one window that the environment sets in their stead.
+func (g *generalConfig) hours() (deliver.Hours, error) {
+	rules, err := pipeline.DefaultCallRules()
+	if err != nil || !g.CallWindow.explicit {
+		return rules, err
+	}
+	return deliver.Window{CallWindow: g.CallWindow.CallWindow, Places: rules}, nil
+}
+
+// dialQuiet turns 0, which is none in the environment, into what the engine takes for none.
+func (g *generalConfig) dialQuiet() time.Duration {
+	if g.DialQuiet.Duration == 0 {
+		return -1
+	}
+	return g.DialQuiet.Duration
 }
 
 // warnOfRoutes tells of routes to destinations that are off: their leads wait.

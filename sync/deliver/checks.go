@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,7 +68,9 @@ func checks() []check {
 		{"lead", (*round).lead},
 		{"phone", (*round).validPhone},
 		{"call_window", (*round).callWindow},
+		{"dial_cap", (*round).dialCap},
 		{"phone_busy", (*round).phoneBusy},
+		{"recent_call", (*round).recentCall},
 	}
 }
 
@@ -103,7 +106,7 @@ func (r *round) decide(c *pipeline.DeliveryCandidate, now time.Time) (d pipeline
 		return d
 	}
 	d.Request = one.op.Render(View{Delivery: c.Delivery, Lead: c.Lead, Phone: one.phone})
-	d.Send = true
+	d.Send, d.Dials = true, one.op.Dials
 	if one.class == Rings {
 		for _, phone := range append(c.Phones, one.phone) {
 			r.taken[phoneOf{c.Delivery.Org, phone}] = true
@@ -220,6 +223,38 @@ func (r *round) callWindow(c *checked) (string, *pipeline.DeliveryChange) {
 		return "closed, no opening in sight", hold(pipeline.HoldCallWindow, c.now.Add(noOpeningWait))
 	}
 	return "closed", hold(pipeline.HoldCallWindow, next.Add(jitter(c.Delivery.ID, 0, openingJitter)))
+}
+
+// dialCap holds what dials until the oldest of as many dials as the rules allow is a day ago.
+func (r *round) dialCap(c *checked) (string, *pipeline.DeliveryChange) {
+	if !c.op.Dials {
+		return notNeeded, nil
+	}
+	most := r.engine.hours.Cap(c.Lead)
+	dials := slices.SortedFunc(slices.Values(c.Dials), func(a, b time.Time) int { return b.Compare(a) })
+	if most == 0 || len(dials) < most {
+		return passed, nil
+	}
+	free := dials[most-1].Add(pipeline.DialCapSpan)
+	if !free.After(c.now) {
+		return passed, nil
+	}
+	return fmt.Sprintf("dialled %d times in a day", len(dials)), hold(pipeline.HoldDialCap, free.Add(jitter(c.Delivery.ID, 0, openingJitter)))
+}
+
+// recentCall keeps a phone from ringing twice because two diallers, or a dialler and an agent, have the same idea.
+func (r *round) recentCall(c *checked) (string, *pipeline.DeliveryChange) {
+	if !c.op.Dials {
+		return notNeeded, nil
+	}
+	if quiet := r.engine.set.DialQuiet; within(c.DialledAt, c.now, quiet) {
+		last := c.DialledAt
+		if last.After(c.now) {
+			last = c.now // by a clock that is ahead of ours
+		}
+		return "was just dialled", hold(pipeline.HoldRecentCall, last.Add(quiet+jitter(c.Delivery.ID, c.Delivery.Attempts, busyWait)))
+	}
+	return passed, nil
 }
 
 // phoneBusy keeps two ringing deliveries from meeting at one phone.

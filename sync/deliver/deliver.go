@@ -64,27 +64,40 @@ type Destination interface {
 	Operation(name string) (Operation, bool)
 }
 
-// Hours tells when a lead may be called.
+// Hours tells when a lead may be called, and how often.
 type Hours interface {
 	Open(lead pipeline.LeadView, at time.Time) bool
 	// Next returns the earliest instant from at on, and false when none is in sight.
 	Next(lead pipeline.LeadView, at time.Time) (time.Time, bool)
+	// Cap is how many dials within pipeline.DialCapSpan are allowed; 0 = any number.
+	Cap(lead pipeline.LeadView) int
 }
 
-// Window is one call window for everybody, read on the clocks of the zones that the lead may be in.
-type Window struct{ pipeline.CallWindow }
+// Window is one call window for everybody, read on the clocks of the zones that the lead may be in. It stands in for all rules
+// of places: there is no cap.
+type Window struct {
+	pipeline.CallWindow
+	// Places tell the zones of states; nil goes by stated zone and numbers alone.
+	Places *pipeline.CallRules
+}
 
 // Open tells whether the lead may be called at an instant.
 func (w Window) Open(lead pipeline.LeadView, at time.Time) bool {
-	return w.CallWindow.Open(at, zonesOf(lead))
+	return w.CallWindow.Open(at, w.zonesOf(lead))
 }
 
 // Next returns the next instant at which the lead may be called.
 func (w Window) Next(lead pipeline.LeadView, at time.Time) (time.Time, bool) {
-	return w.CallWindow.Next(at, zonesOf(lead))
+	return w.CallWindow.Next(at, w.zonesOf(lead))
 }
 
-func zonesOf(lead pipeline.LeadView) []*time.Location {
+// Cap implements Hours.
+func (w Window) Cap(pipeline.LeadView) int { return 0 }
+
+func (w Window) zonesOf(lead pipeline.LeadView) []*time.Location {
+	if w.Places != nil && !w.Always {
+		return w.Places.Zones(lead)
+	}
 	return pipeline.LeadZones(lead.Timezone, lead.Phone, lead.SecondPhone)
 }
 

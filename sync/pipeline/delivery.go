@@ -55,6 +55,10 @@ const (
 	HoldCallWindow = "call_window"
 	// HoldPhoneBusy waits until another delivery has left the phone alone for a while.
 	HoldPhoneBusy = "phone_busy"
+	// HoldRecentCall waits because somebody, on whatever dialler, has just dialled the phone.
+	HoldRecentCall = "recent_call"
+	// HoldDialCap waits because the phone has been dialled as often as the rules of its state allow in a day.
+	HoldDialCap = "dial_cap"
 	// HoldRetry waits after a request that had no effect, or may be repeated.
 	HoldRetry = "retry"
 	// HoldLimited waits because the destination asked us to slow down.

@@ -43,7 +43,15 @@ type DeliveryCandidate struct {
 	UnknownAt time.Time
 	// InFlight tells that another ringing delivery to one of the phones is being sent right now.
 	InFlight bool
+	// DialledAt is the last time that anybody is known to have dialled or spoken on one of the phones: a dialling delivery at any
+	// destination that was confirmed, a call of any dialler, an attempt of ipSCAPE's. At most DialCapSpan ago, or zero.
+	DialledAt time.Time
+	// Dials are the times of all dials to the phones in the last DialCapSpan, in no order.
+	Dials []time.Time
 }
+
+// DialCapSpan is the time over which rules count dials to one person.
+const DialCapSpan = 24 * time.Hour
 
 // DeliveryBegin asks to begin sending claimed deliveries.
 type DeliveryBegin struct {
@@ -60,6 +68,8 @@ type DeliveryDecision struct {
 	Send bool
 	// Phone is the number that the request rings or blocks.
 	Phone string
+	// Dials tells that the request makes a phone ring by itself.
+	Dials bool
 	// Request is the request as a person may see it, Checks a JSON object of each check and its verdict.
 	Request string
 	Checks  json.RawMessage
