@@ -85,6 +85,8 @@ type Config struct {
 	Backfills Backfiller
 	// Webhooks is what /v1/app-webhooks works on; optional, there are no such routes without it.
 	Webhooks *Webhooks
+	// Deliveries is what /v1/deliveries shows; optional, there is no such route without it.
+	Deliveries Deliveries
 	// Checks are what readyz asks, beside whether the server is draining.
 	Checks []Check
 	// Metrics is where ours are registered and what /metrics shows.
@@ -208,6 +210,9 @@ func (s *Server) routes() {
 	s.handle("GET /v1/webhooks/catalog", public, s.webhookCatalogue)
 	if s.cfg.Webhooks != nil {
 		s.webhookRoutes()
+	}
+	if s.cfg.Deliveries != nil {
+		s.handle("GET /v1/deliveries", operating, s.listDeliveries)
 	}
 
 	s.handle("GET /v1/openapi.json", public, s.openapi)

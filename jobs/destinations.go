@@ -54,7 +54,8 @@ func DialedIn(c *dialedin.Client) deliver.Destination {
 			Render: func(v deliver.View) string {
 				return rendered(c.Render("InsertLead", v.Lead))(v)
 			},
-			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.Insert(ctx, v.Lead) },
+			Notes: func(v deliver.View) []string { return notes(c.Render("InsertLead", v.Lead)) },
+			Send:  func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.Insert(ctx, v.Lead) },
 			Search: func(ctx context.Context, v deliver.View) (bool, string, error) {
 				return c.Search(ctx, v.Lead.ID)
 			},
@@ -82,11 +83,19 @@ func Convolo(c *convolo.Client) deliver.Destination {
 			Render: func(v deliver.View) string {
 				return rendered(c.Render(v.Delivery.ID.String(), v.Lead, nil))(v)
 			},
+			Notes: func(v deliver.View) []string { return notes(c.Render(v.Delivery.ID.String(), v.Lead, nil)) },
 			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) {
 				return c.StartCall(ctx, v.Delivery.ID.String(), v.Lead, nil)
 			},
 		},
 	}}}
+}
+
+func notes(r pipeline.Rendered, err error) []string {
+	if err != nil {
+		return nil // the request says why there is none
+	}
+	return r.Notes
 }
 
 // rendered writes a request on one line, and has the lead's personal data masked: what was sent can be looked up in the

@@ -33,7 +33,7 @@ type generalConfig struct {
 	Timezone    zone       `env:"TRUNKLINE_TIMEZONE, default=UTC" help:"zone of local days and of today"`
 	Push        routes     `env:"TRUNKLINE_PUSH" help:"where new leads go: DEST[:k=v&k=v], comma list; empty pushes nothing"`
 	CallWindow  callWindow `env:"TRUNKLINE_CALL_WINDOW, default=08:00-21:00" help:"when people may be called, by their own clock; 00:00-24:00 = always; set, it replaces the rules of states"`
-	DialQuiet   duration   `env:"TRUNKLINE_DIAL_QUIET, default=1m" help:"rest of a phone after any dialler dialled it, before it is made to ring; 0 = none"`
+	DialQuiet   duration   `env:"TRUNKLINE_DIAL_QUIET, default=30s" help:"rest of a phone after any dialler dialled it, before it is made to ring; 0 = none"`
 	MaxAge      span       `env:"TRUNKLINE_DELIVERY_MAX_AGE, default=24h" help:"older leads are not pushed by themselves"`
 	Region      country    `env:"TRUNKLINE_DEFAULT_REGION, default=US" help:"country of phone numbers without country code"`
 	History     span       `env:"TRUNKLINE_RETENTION_HISTORY, default=2160h" help:"how long replaced versions are kept"`

@@ -25,6 +25,7 @@ import (
 	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/lendworks"
+	"github.com/trunkline/trunkline/sync/operator"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/walk"
 	"github.com/trunkline/trunkline/sync/webhook"
@@ -206,6 +207,8 @@ func (d *daemon) buildReconcile(context.Context) error {
 				return convoloSettings.Facts(*r)
 			case pipeline.SourceLendWorks:
 				return lendworksSettings.Facts(*r)
+			case pipeline.SourceOperator:
+				return operator.Facts(r)
 			default:
 				return pipeline.Facts{}, fmt.Errorf("no package reads records of source %s", r.Source)
 			}
@@ -308,8 +311,9 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		ConvosoFrom:     d.cfg.Convoso.AllowCIDRs,
 		LendWorksSecret: d.cfg.LendWorks.WebhookSecret,
 		History:         d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
-		Backfills: &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
-		Webhooks:  &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
+		Backfills:  &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
+		Webhooks:   &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
+		Deliveries: d.db.DB,
 		Checks: []api.Check{
 			{Name: "database", Run: d.db.Writable},
 			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},

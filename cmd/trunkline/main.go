@@ -136,7 +136,8 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.sandboxCommand(), p.migrateCommand(), p.statusCommand(), p.syncCommand(), p.backfillCommand(), p.orgCommand(),
-		p.apikeyCommand(), p.webhooksCommand(), p.vendorCommand(), p.configCommand(), p.versionCommand(),
+		p.deliveriesCommand(), p.routesCommand(), p.pushCommand(), p.dncCommand(), p.apikeyCommand(), p.webhooksCommand(), p.vendorCommand(),
+		p.configCommand(), p.versionCommand(),
 	)
 	root.AddCommand(p.rebuildCommand(), p.quarantineCommand(), p.inboxCommand(), p.leadCommand())
 	usageCodes(root)

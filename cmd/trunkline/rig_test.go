@@ -34,6 +34,7 @@ func quick() map[string]string {
 	return map[string]string{
 		"TRUNKLINE_HTTP_ADDR":         "127.0.0.1:0",
 		"TRUNKLINE_CALL_WINDOW":       "00:00-24:00",
+		"TRUNKLINE_DIAL_QUIET":        "0s",
 		"TRUNKLINE_PUSH":              "dialedin,convolo",
 		"IPSCAPE_SETTLE":              "1s",
 		"IPSCAPE_SCHEDULE_ACTIVITIES": "@every 1s",

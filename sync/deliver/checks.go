@@ -25,6 +25,8 @@ const (
 	noOpeningWait = time.Hour
 	// busyWait is the wait for a request to the same phone that is under way, unknownWait for one whose outcome is not known.
 	busyWait, unknownWait = 10 * time.Second, 30 * time.Second
+	// dialJitter spreads what waits for a phone's rest.
+	dialJitter = 2 * time.Second
 	// operationWait is the wait for a daemon that knows an operation.
 	operationWait = 10 * time.Minute
 	// ownFaultWait is the wait after a fault of our own.
@@ -252,7 +254,7 @@ func (r *round) recentCall(c *checked) (string, *pipeline.DeliveryChange) {
 		if last.After(c.now) {
 			last = c.now // by a clock that is ahead of ours
 		}
-		return "was just dialled", hold(pipeline.HoldRecentCall, last.Add(quiet+jitter(c.Delivery.ID, c.Delivery.Attempts, busyWait)))
+		return "was just dialled", hold(pipeline.HoldRecentCall, last.Add(quiet+jitter(c.Delivery.ID, c.Delivery.Attempts, dialJitter)))
 	}
 	return passed, nil
 }

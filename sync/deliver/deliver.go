@@ -38,6 +38,8 @@ type Operation struct {
 	Class Class
 	// Render returns the request as a person may see it: credentials, phones and names masked.
 	Render func(View) string
+	// Notes returns what of the lead the destination will cut or ignore, without values; nil where nothing is.
+	Notes func(View) []string
 	// Send makes the request. What it returns beside an Outcome with a state is the cause, for the row's error; with a zero
 	// Outcome the error is judged by its kind (vendorapi), and is an unknown outcome unless that says otherwise.
 	Send func(ctx context.Context, v View) (pipeline.Outcome, error)

@@ -28,7 +28,7 @@ type Settings struct {
 	// PhoneQuiet is the wait between two ringing deliveries to one phone at one destination (5 min; negative = none).
 	PhoneQuiet time.Duration
 	// DialQuiet is the wait after somebody dialled a phone or spoke on it, on whatever dialler, before it is made to ring again
-	// (1 min; negative = none). An import that does not dial does not wait.
+	// (30 s; negative = none). An import that does not dial does not wait.
 	DialQuiet time.Duration
 	// UnknownQuiet is how long an unknown outcome keeps others from the same phone (1 h; negative = not at all).
 	UnknownQuiet time.Duration
@@ -65,7 +65,7 @@ func (s Settings) withDefaults() Settings {
 	orDefault(&s.ReconcileDelay, 30*time.Second)
 	orDefault(&s.WebhookWait, 24*time.Hour)
 	orDefault(&s.PhoneQuiet, 5*time.Minute)
-	orDefault(&s.DialQuiet, time.Minute)
+	orDefault(&s.DialQuiet, 30*time.Second)
 	orDefault(&s.UnknownQuiet, time.Hour)
 	orDefault(&s.KeyedFor, 24*time.Hour)
 	orDefault(&s.DeniedWait, 10*time.Minute)

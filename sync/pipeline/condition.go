@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math/big"
 	"net/url"
 	"slices"
@@ -57,6 +58,17 @@ func (c Condition) String() string {
 		parts[i] = t.key + "=" + url.QueryEscape(t.value)
 	}
 	return strings.Join(parts, "&")
+}
+
+// Terms yields the keys and values that a lead must have.
+func (c Condition) Terms() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, t := range c.terms {
+			if !yield(t.key, t.value) {
+				return
+			}
+		}
+	}
 }
 
 // Matches tells whether the lead meets every term.

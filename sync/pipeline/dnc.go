@@ -32,19 +32,21 @@ type optOut struct {
 	source    Source
 	since     time.Time
 	firstSeen time.Time
+	// liftedAt is when it was lifted, at whichever of its phones or leads; zero = it holds.
+	liftedAt time.Time
 }
 
-// optOuts collects what was told per phone and per lead.
+// optOuts collects what was told per phone and per lead. A fact that counts at several of them is one entry at each.
 type optOuts struct {
-	byPhone map[string][]optOut
-	byLead  map[int][]optOut
+	byPhone map[string][]*optOut
+	byLead  map[int][]*optOut
 }
 
 // foldDNC sorts opt-outs to phones and leads. One that names only a vendor's lead counts for the lead and for each of its
 // phones that no other lead shares beyond the linking limit. One that names only a call counts as if it named the call's
 // lead; of a call without a lead, for the number at its other end.
 func foldDNC(told []Told, g *groups, calls []Call) *optOuts {
-	o := &optOuts{byPhone: map[string][]optOut{}, byLead: map[int][]optOut{}}
+	o := &optOuts{byPhone: map[string][]*optOut{}, byLead: map[int][]*optOut{}}
 	for i := range told {
 		t := &told[i]
 		for _, fact := range t.Facts.DNC {
@@ -52,7 +54,7 @@ func foldDNC(told []Told, g *groups, calls []Call) *optOuts {
 			if since.IsZero() {
 				since = t.Stamp.At
 			}
-			entry := optOut{fact: fact, ref: t.Ref, source: t.Stamp.Source, since: since.UTC(), firstSeen: t.FirstSeenAt}
+			entry := &optOut{fact: fact, ref: t.Ref, source: t.Stamp.Source, since: since.UTC(), firstSeen: t.FirstSeenAt}
 			if fact.Phone != "" {
 				o.byPhone[fact.Phone] = append(o.byPhone[fact.Phone], entry)
 			}
@@ -77,7 +79,29 @@ func foldDNC(told []Told, g *groups, calls []Call) *optOuts {
 			}
 		}
 	}
+	for _, entries := range o.byPhone {
+		lift(entries)
+	}
+	for _, entries := range o.byLead {
+		lift(entries)
+	}
 	return o
+}
+
+// lift marks the opt-outs of one phone or lead that a lift there cancels: those first seen before it, by identity, so that
+// reading an old one again does not bring it back (law 6). An opt-out is one fact wherever it counts: lifted at a phone it
+// is lifted for the lead that it named too, and the other way round.
+func lift(entries []*optOut) {
+	for _, l := range entries {
+		if !l.fact.Lift {
+			continue
+		}
+		for _, out := range entries {
+			if !out.fact.Lift && l.firstSeen.After(out.firstSeen) {
+				out.liftedAt = earliest(out.liftedAt, l.firstSeen)
+			}
+		}
+	}
 }
 
 // callOf finds a call among those folded, which are sorted by key; nil when the key is none or nobody told of it.
@@ -145,33 +169,32 @@ func (o *optOuts) rows() []DoNotCall {
 	return rows
 }
 
-// settle decides whether opt-outs hold. A lift cancels those first seen before it, by identity, so that reading an old
-// one again does not bring it back (law 6).
-func settle(entries []optOut) (DoNotCall, bool) {
-	var lifts, outs []optOut
+// settle decides whether opt-outs hold.
+func settle(entries []*optOut) (DoNotCall, bool) {
+	row := DoNotCall{}
+	outs := 0
+	var holding, lifted []*optOut
+	var last time.Time
 	for _, e := range entries {
 		if e.fact.Lift {
-			lifts = append(lifts, e)
-		} else {
-			outs = append(outs, e)
+			row.Lifts++
+			continue
+		}
+		outs++
+		switch at := e.liftedAt; {
+		case at.IsZero():
+			holding = append(holding, e)
+		case at.After(last):
+			last, lifted = at, []*optOut{e}
+		case at.Equal(last):
+			lifted = append(lifted, e)
 		}
 	}
-	if len(outs) == 0 {
+	if outs == 0 {
 		return DoNotCall{}, false
 	}
-	row := DoNotCall{Lifts: len(lifts)}
-	var holding, lifted []optOut
-	var last time.Time
-	for _, out := range outs {
-		at := liftOf(out, lifts)
-		switch {
-		case at.IsZero():
-			holding = append(holding, out)
-		case at.After(last):
-			last, lifted = at, []optOut{out}
-		case at.Equal(last):
-			lifted = append(lifted, out)
-		}
+	if row.Lifts == 0 && !last.IsZero() {
+		row.Lifts = 1 // elsewhere
 	}
 	chosen := lifted
 	if len(holding) > 0 {
@@ -179,27 +202,16 @@ func settle(entries []optOut) (DoNotCall, bool) {
 	} else {
 		row.LiftedAt = last
 	}
-	first := slices.MinFunc(chosen, func(a, b optOut) int {
+	first := slices.MinFunc(chosen, func(a, b *optOut) int {
 		return cmp.Or(a.since.Compare(b.since), -cmp.Compare(a.source.rank(), b.source.rank()), strings.Compare(a.ref, b.ref))
 	})
 	row.Reason, row.Source, row.Since, row.Evidence = first.fact.Reason, first.source, first.since, first.ref
 	return row, true
 }
 
-// liftOf returns when an opt-out was lifted, zero when it holds.
-func liftOf(out optOut, lifts []optOut) time.Time {
-	var at time.Time
-	for _, l := range lifts {
-		if l.firstSeen.After(out.firstSeen) {
-			at = earliest(at, l.firstSeen)
-		}
-	}
-	return at
-}
-
 // ofLead returns the opt-out that holds for a lead or one of its phones.
 func (o *optOuts) ofLead(index int, group *leadGroup) (DoNotCall, bool) {
-	entries := slices.Clone(o.byLead[index])
+	entries := o.byLead[index]
 	var found DoNotCall
 	ok := false
 	consider := func(row DoNotCall, has bool) {

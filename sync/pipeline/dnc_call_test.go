@@ -89,3 +89,37 @@ func TestCutCode(t *testing.T) {
 		}
 	})
 }
+
+// TestLiftReachesWhateverTheFactReached: an opt-out that named phone and lead is lifted for both by a lift of the phone, and
+// one that named the lead only is lifted by a lift of one of its phones. A later opt-out holds.
+func TestLiftReachesWhateverTheFactReached(t *testing.T) {
+	t.Parallel()
+	lead := []Key{{Kind: KeyConvosoLead, Account: "default", Value: "9"}}
+	first, second := "+13055550123", "+13055550124"
+	tell := told(SourceConvoso, "leads", "9", 1, Facts{Leads: []LeadFact{{Keys: append(lead,
+		Key{Kind: KeyPhone, Value: first}, Key{Kind: KeyPhone, Value: second})}}})
+	lift := told(SourceOperator, "do_not_call", "l1", 10, Facts{DNC: []DNCFact{{Phone: first, Lift: true}}})
+	for name, out := range map[string]DNCFact{
+		"phone and lead": {Phone: first, Lead: lead, Reason: "DNC"},
+		"lead only":      {Lead: lead, Reason: "DNC"},
+	} {
+		early := told(SourceConvoso, "dnc", "d1", 5, Facts{DNC: []DNCFact{out}})
+		late := told(SourceConvoso, "dnc", "d2", 20, Facts{DNC: []DNCFact{out}})
+		for _, tc := range []struct {
+			told []Told
+			want bool
+		}{
+			{[]Told{tell, early}, true}, {[]Told{tell, early, lift}, false}, {[]Told{tell, early, lift, late}, true},
+		} {
+			got := Fold(tc.told, Rules{})
+			if len(got.Leads) != 1 || got.Leads[0].DNC != tc.want {
+				t.Errorf("%s, %d records: lead opted out is %v, want %v", name, len(tc.told), got.Leads[0].DNC, tc.want)
+			}
+			for _, row := range got.DNC {
+				if row.Active() != tc.want {
+					t.Errorf("%s, %d records: phone opted out is %v, want %v", name, len(tc.told), row.Active(), tc.want)
+				}
+			}
+		}
+	}
+}
