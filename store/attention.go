@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // Attention is what an operator has to know beside the state of streams and deliveries.
@@ -15,6 +17,11 @@ type Attention struct {
 	// BadPosts are posts that nobody understood.
 	BadPosts int
 	Accounts []AccountTrouble
+	// Notices are the open rows of ops.attention.
+	Notices []string
+	// OpenOptOuts counts do-not-call obligations that a dialler has not confirmed within a few minutes, since OldestOptOut.
+	OpenOptOuts  int
+	OldestOptOut *time.Time
 }
 
 // AccountTrouble is a vendor account that sends nothing.
@@ -29,6 +36,22 @@ const attentionSQL = `
 select
   (select count(*) from ops.daemons where seen_at > @alive),
   (select count(*) from ops.inbox where state in ('unclassified', 'unparsable', 'quarantined'))`
+
+const noticesSQL = `
+select detail
+from ops.attention
+where cleared_at is null
+order by since`
+
+// optOutLate is how long an obligation may take before a person should know.
+const optOutLate = 5 * time.Minute
+
+const openOptOutsSQL = `
+select count(*), min(created_at)
+from ops.deliveries
+where operation = @operation
+  and state in ('ready', 'sending', 'unknown')
+  and created_at < @late`
 
 const troubleSQL = `
 select source, account_id, denied_at is not null, paused_until
@@ -51,8 +74,18 @@ func (db *DB) Attention(ctx context.Context) (Attention, error) {
 		if err != nil {
 			return err
 		}
-		a.Accounts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[AccountTrouble])
-		return err
+		if a.Accounts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[AccountTrouble]); err != nil {
+			return err
+		}
+		if rows, err = tx.Query(ctx, noticesSQL); err != nil {
+			return err
+		}
+		if a.Notices, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, openOptOutsSQL, pgx.StrictNamedArgs{
+			"operation": pipeline.OperationAddDNC, "late": now.Add(-optOutLate),
+		}).Scan(&a.OpenOptOuts, &a.OldestOptOut)
 	})
 	if err != nil {
 		return a, fmt.Errorf("reading what needs attention: %w", err)

@@ -32,6 +32,8 @@ type NewDelivery struct {
 	ExpiresAt time.Time
 	// NotBefore is zero for at once.
 	NotBefore time.Time
+	// Settled, where it is set, makes a row that is confirmed from the start for this reason: nothing is sent.
+	Settled string
 	// Dedupe makes the effect one: of several orders with the same organisation, destination, operation and Dedupe the
 	// first stands.
 	Dedupe string
@@ -47,16 +49,18 @@ type InsertedDelivery struct {
 
 const deliveriesInsertSQL = `
 insert into ops.deliveries (
-  id, org_id, account_id, destination, operation, class, lead_id, phone, state, params, source_time, expires_at, not_before,
-  created_at, dedupe)
+  id, org_id, account_id, destination, operation, class, lead_id, phone, state, reason, settled_at, params, source_time, expires_at,
+  not_before, created_at, dedupe)
 select
-  t.id, t.org_id, t.account_id, t.destination, t.operation, t.class, t.lead_id, nullif(t.phone, ''), 'ready', t.params,
-  t.source_time, t.expires_at, t.not_before, @now, t.dedupe
+  t.id, t.org_id, t.account_id, t.destination, t.operation, t.class, t.lead_id, nullif(t.phone, ''),
+  case t.settled when '' then 'ready' else 'confirmed' end, nullif(t.settled, ''), case when t.settled <> '' then @now::timestamptz end,
+  t.params, t.source_time, t.expires_at, t.not_before, @now, t.dedupe
 from unnest(
   @ids::uuid[], @orgs::uuid[], @accounts::text[], @destinations::text[], @operations::text[], @classes::text[],
-  @leads::uuid[], @phones::text[], @params::jsonb[], @source_times::timestamptz[], @expires::timestamptz[],
+  @leads::uuid[], @phones::text[], @settled::text[], @params::jsonb[], @source_times::timestamptz[], @expires::timestamptz[],
   @not_before::timestamptz[], @dedupes::text[]
-) as t(id, org_id, account_id, destination, operation, class, lead_id, phone, params, source_time, expires_at, not_before, dedupe)
+) as t(id, org_id, account_id, destination, operation, class, lead_id, phone, settled, params, source_time, expires_at, not_before,
+  dedupe)
 on conflict (org_id, destination, operation, dedupe) do nothing
 returning id`
 
@@ -76,7 +80,7 @@ func (db *DB) InsertDeliveries(ctx context.Context, tx pgx.Tx, orders []NewDeliv
 	}
 	rows, err := tx.Query(ctx, deliveriesInsertSQL, pgx.StrictNamedArgs{
 		"now": now, "ids": c.ids, "orgs": c.orgs, "accounts": c.accounts, "destinations": c.destinations,
-		"operations": c.operations, "classes": c.classes, "leads": c.leads, "phones": c.phones, "params": c.params,
+		"operations": c.operations, "classes": c.classes, "leads": c.leads, "phones": c.phones, "settled": c.settled, "params": c.params,
 		"source_times": c.sourceTimes, "expires": c.expires, "not_before": c.notBefore, "dedupes": c.dedupes,
 	})
 	if err != nil {
@@ -103,7 +107,7 @@ func (db *DB) InsertDeliveries(ctx context.Context, tx pgx.Tx, orders []NewDeliv
 type deliveryColumns struct {
 	ids, orgs                                                   []uuid.UUID
 	accounts, destinations, operations, classes, phones, params []string
-	dedupes                                                     []string
+	dedupes, settled                                            []string
 	leads                                                       []*uuid.UUID
 	sourceTimes, notBefore                                      []time.Time
 	expires                                                     []*time.Time
@@ -123,6 +127,7 @@ func (c *deliveryColumns) add(i int, o *NewDelivery, now time.Time) error {
 	c.accounts, c.destinations = append(c.accounts, o.Account), append(c.destinations, o.Destination)
 	c.operations, c.classes = append(c.operations, o.Operation), append(c.classes, string(o.Class))
 	c.phones, c.dedupes = append(c.phones, o.Phone), append(c.dedupes, o.Dedupe)
+	c.settled = append(c.settled, o.Settled)
 	params := string(o.Params)
 	if params == "" {
 		params = "{}"

@@ -15,8 +15,6 @@ import (
 // beginLockTimeout bounds the wait for a suppression that is being committed, in milliseconds.
 const beginLockTimeout = "5000"
 
-const deliveryLockTimeoutSQL = `select set_config('lock_timeout', @timeout, true)`
-
 // Every name under which an opt-out of these deliveries' leads and phones can come in.
 const deliveryLockNamesSQL = `
 select d.id, d.org_id, n.kind, n.account_id, n.value
@@ -86,6 +84,7 @@ set state = g.state,
   error = nullif(g.error, ''),
   not_before = g.not_before,
   settled_at = g.settled_at,
+  sending_at = case when g.reason = 'restored' then greatest(@now, d.sending_at + interval '1 microsecond') else d.sending_at end,
   lease_owner = null,
   lease_until = null
 from unnest(@ids::uuid[], @states::text[], @reasons::text[], @holds::text[], @errors::text[], @not_before::timestamptz[],
@@ -102,6 +101,9 @@ func (db *DB) BeginDeliveries(
 ) ([]pipeline.BegunDelivery, error) {
 	var begun []pipeline.BegunDelivery
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		if err := db.prepareBegin(ctx, tx); err != nil {
+			return err
+		}
 		names, err := lockDeliveries(ctx, tx, b)
 		if err != nil {
 			return err
@@ -137,9 +139,6 @@ func readLockNames(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (lockNames, 
 }
 
 func lockDeliveries(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin) (lockNames, error) {
-	if _, err := tx.Exec(ctx, deliveryLockTimeoutSQL, pgx.StrictNamedArgs{"timeout": beginLockTimeout}); err != nil {
-		return nil, err
-	}
 	names, err := readLockNames(ctx, tx, b.IDs)
 	if err != nil {
 		return nil, err
@@ -270,6 +269,7 @@ func writeHeld(ctx context.Context, tx pgx.Tx, begun []pipeline.BegunDelivery, n
 	}
 	_, err := tx.Exec(ctx, deliveriesHeldSQL, pgx.StrictNamedArgs{
 		"ids": ids, "states": states, "reasons": reasons, "holds": holds, "errors": problems, "not_before": notBefore, "settled": settled,
+		"now": now,
 	})
 	return err
 }

@@ -64,6 +64,14 @@ select
       and e.id <> d.id
       and e.state not in ('rejected', 'expired', 'cancelled')
   ) as superseded,
+  d.class = 'rings' and exists (
+    -- It may have rung in a time of which the database remembers nothing: ordered before, or for a lead that is told again.
+    select 1
+    from ops.attention t
+    where t.kind = 'lost_commits'
+      and (d.sending_at is null or d.sending_at < t.since)
+      and (d.created_at <= t.since or d.dedupe not like 'operator %' and l.first_source_time <= t.lost_until)
+  ) as may_have_rung,
   busy.in_flight, busy.unknown_at, busy.rung_at,
   greatest(busy.dialled_at, others.called_at, attempts.dialled_at) as dialled_at,
   busy.dials || others.dials || attempts.dials as dials
@@ -247,6 +255,7 @@ type candidateRow struct {
 	RungAt      *time.Time
 	DialledAt   *time.Time
 	Dials       []time.Time
+	MayHaveRung *bool
 }
 
 func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
@@ -261,7 +270,7 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 		},
 		HasLead: r.FoundLeadID != nil, FirstSourceTime: timeOf(r.FirstSourceTime), Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
 		RungAt: timeOf(r.RungAt), UnknownAt: timeOf(r.UnknownAt), InFlight: r.InFlight,
-		DialledAt: timeOf(r.DialledAt), Dials: r.Dials,
+		DialledAt: timeOf(r.DialledAt), Dials: r.Dials, MayHaveRung: r.MayHaveRung != nil && *r.MayHaveRung,
 	}
 	if r.LeadID != nil {
 		c.Delivery.LeadID = *r.LeadID

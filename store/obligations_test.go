@@ -283,3 +283,23 @@ func TestOptOutFailsWithItsWakeUp(t *testing.T) {
 		t.Error("the delivery was cancelled by a transaction that failed")
 	}
 }
+
+// A dialler that cannot be told is blocked here, and has a row that says so: one an opt-out, settled, never sent.
+func TestLocalBlocksAreShown(t *testing.T) {
+	t.Parallel()
+	w := newObligationWorld(t)
+	w.rec.Blockers, w.rec.LocalBlockers = []string{"dialedin"}, []string{"convolo", "convoso"}
+	for range 2 {
+		w.tell(pipeline.SourceConvoso, "o1", 10, pipeline.DNCFact{Phone: phoneA, Reason: "DNC"})
+	}
+	rows, err := w.db.Pool.Query(t.Context(), `select destination || ' ' || state || ' ' || coalesce(reason, '') || ' ' || (settled_at is not null)
+		from ops.deliveries where operation = 'dnc_add' and phone = $1 order by 1`, phoneA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	want := []string{"convolo confirmed local_block true", "convoso confirmed local_block true", "dialedin ready  false"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("obligations %q (%v), want %q", got, err, want)
+	}
+}

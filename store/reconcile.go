@@ -25,6 +25,8 @@ type Reconciler struct {
 	MaxAge time.Duration
 	// Blockers are the destinations that must hear of an opt-out.
 	Blockers []string
+	// LocalBlockers are diallers that cannot be told of an opt-out: our own check blocks it, and a settled row says so.
+	LocalBlockers []string
 	// Wake is called in the transaction with the destinations that got deliveries; it may be nil.
 	Wake func(ctx context.Context, tx pgx.Tx, destinations []string) error
 	// WakeWebhooks is called in the transaction when it ordered webhooks. Where it is nil nothing is told of: a rebuild, which

@@ -161,6 +161,14 @@ func (r *Reconciler) oblige(ctx context.Context, tx pgx.Tx, f *folded, phones []
 			})
 		}
 	}
+	for _, dialler := range r.LocalBlockers {
+		for _, phone := range phones {
+			orders = append(orders, NewDelivery{
+				Org: f.org, Account: DefaultAccount, Destination: dialler, Operation: pipeline.OperationAddDNC, Class: pipeline.ClassRepeatable,
+				Phone: phone, SourceTime: f.now, NotBefore: f.now, Settled: pipeline.ReasonLocalBlock, Dedupe: fmt.Sprintf("%s#%d", phone, lifts[phone]),
+			})
+		}
+	}
 	if len(orders) == 0 {
 		return nil, nil
 	}

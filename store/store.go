@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,9 @@ type DB struct {
 	Log  *slog.Logger
 	// Clock tells the time; use DB.Now, which cuts it to what a timestamptz can hold.
 	Clock func() time.Time
+
+	// beat is the newest heartbeat that this process has committed.
+	beat atomic.Pointer[Heartbeat]
 }
 
 // Now returns the clock's time in UTC, in microseconds: Postgres keeps no more, and a nanosecond would break equality.

@@ -69,6 +69,9 @@ type daemon struct {
 	// addr is where the API listens, once started.
 	addr string
 
+	// lastBeat is the newest heartbeat known to be committed.
+	lastBeat store.Heartbeat
+
 	background sync.WaitGroup
 	stopLoops  context.CancelFunc
 }
@@ -217,6 +220,12 @@ func (d *daemon) buildReconcile(context.Context) error {
 	if d.cfg.DialedIn.on() {
 		// Law 6: an opt-out is an obligation at every dialler that has a do-not-call list.
 		d.fold.Blockers = []string{jobs.DestinationDialedIn}
+	}
+	if d.cfg.Convolo.on() {
+		d.fold.LocalBlockers = append(d.fold.LocalBlockers, jobs.DestinationConvolo)
+	}
+	if d.cfg.Convoso.OrgToken != "" {
+		d.fold.LocalBlockers = append(d.fold.LocalBlockers, string(pipeline.SourceConvoso))
 	}
 	return nil
 }

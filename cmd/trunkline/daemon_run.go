@@ -28,6 +28,10 @@ func (d *daemon) start(ctx context.Context) error {
 		d.cfg.LendWorks.Timeout.Duration); longest > d.budget().soft {
 		d.log.Warn("a vendor's timeout is longer than the soft stop: a request under way at a stop may be cut", "timeout", longest, "soft_stop", d.budget().soft)
 	}
+	if err := d.firstBeat(ctx); err != nil {
+		return err
+	}
+	d.background.Go(func() { d.beatOn(loops) })
 	if roles.worker {
 		// The window may be another one now, and credentials may have been put right.
 		for _, hold := range []string{pipeline.HoldCallWindow, pipeline.HoldDialCap, pipeline.HoldRecentCall, pipeline.HoldDenied} {

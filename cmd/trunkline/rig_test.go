@@ -88,7 +88,9 @@ func (r *rig) fresh() {
 		r.Fatal(err)
 	}
 	r.Cleanup(r.db.Close)
-	r.env = r.with(map[string]string{"DATABASE_URL": r.dsn, "TRUNKLINE_WEBHOOK_KEY_FILE": filepath.Join(r.TempDir(), "webhook.key")})
+	r.env = r.with(map[string]string{
+		"DATABASE_URL": r.dsn, "TRUNKLINE_DATA_DIR": r.TempDir(), "TRUNKLINE_WEBHOOK_KEY_FILE": filepath.Join(r.TempDir(), "webhook.key"),
+	})
 }
 
 // with returns the rig's environment with changes.

@@ -209,6 +209,10 @@ func (s *status) addAttention(a *store.Attention) {
 			first = append(first, t.Source+" asked us to wait until "+whenPtr(t.Until))
 		}
 	}
+	first = append(first, a.Notices...)
+	if a.OpenOptOuts > 0 {
+		first = append(first, fmt.Sprintf("%s not confirmed by their diallers, the oldest since %s", many(a.OpenOptOuts, "opt-out", "opt-outs"), whenPtr(a.OldestOptOut)))
+	}
 	s.Daemons = a.Daemons
 	s.Problems = append(first, s.Problems...)
 	if a.BadPosts > 0 {

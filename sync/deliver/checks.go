@@ -69,6 +69,7 @@ func checks() []check {
 		{"do_not_call", (*round).doNotCall},
 		{"lead", (*round).lead},
 		{"phone", (*round).validPhone},
+		{"restored", (*round).restored},
 		{"call_window", (*round).callWindow},
 		{"dial_cap", (*round).dialCap},
 		{"phone_busy", (*round).phoneBusy},
@@ -210,6 +211,20 @@ func (r *round) validPhone(c *checked) (string, *pipeline.DeliveryChange) {
 		return "none that is valid", end(pipeline.DeliveryRejected, pipeline.ReasonNoValidPhone)
 	}
 	return passed, nil
+}
+
+// restored asks first about what may have rung in a time that the database lost: the destination where it can be asked, else a
+// person.
+func (r *round) restored(c *checked) (string, *pipeline.DeliveryChange) {
+	if !c.MayHaveRung {
+		return passed, nil
+	}
+	change := end(pipeline.DeliveryUnknown, pipeline.ReasonRestored)
+	change.Hold, change.NotBefore = pipeline.HoldPerson, c.now
+	if c.op.Search != nil {
+		change.Hold = pipeline.HoldSearch
+	}
+	return "may have been sent before the database lost commits", change
 }
 
 // callWindow holds what dials until the lead may be called; it never drops it (law 7).

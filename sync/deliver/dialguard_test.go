@@ -31,6 +31,13 @@ func (r *rig) engineOf(hours deliver.Hours, vendors ...*vendor) *deliver.Engine 
 	return e
 }
 
+// pushTo orders an operation of a vendor for a new lead.
+func (r *rig) pushTo(v *vendor, operation string) uuid.UUID {
+	r.t.Helper()
+	lead, phone := r.lead()
+	return r.order(store.NewDelivery{Destination: v.name, Operation: operation, LeadID: lead, Phone: phone})
+}
+
 var always = deliver.Window{CallWindow: pipeline.CallWindow{Always: true}}
 
 // TestTwoDiallersRace orders a call of every lead at two diallers, whose drains run side by side in two daemons: of each pair

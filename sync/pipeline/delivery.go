@@ -97,6 +97,10 @@ const (
 	ReasonNeedsPerson = "needs_person"
 	// ReasonKeyExpired goes with unknown: the destination has forgotten the key by now.
 	ReasonKeyExpired = "key_expired"
+	// ReasonRestored goes with unknown: the database lost commits, and the delivery may have been sent in the time that is missing.
+	ReasonRestored = "restored"
+	// ReasonLocalBlock goes with confirmed: a dialler that cannot be told of an opt-out; our own check keeps it.
+	ReasonLocalBlock = "local_block"
 	// ReasonOperator goes with any state that a person gave.
 	ReasonOperator = "operator"
 )

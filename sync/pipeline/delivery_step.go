@@ -48,6 +48,8 @@ type DeliveryCandidate struct {
 	DialledAt time.Time
 	// Dials are the times of all dials to the phones in the last DialCapSpan, in no order.
 	Dials []time.Time
+	// MayHaveRung tells that the database lost commits, and that the delivery may have been sent in the time that is missing.
+	MayHaveRung bool
 }
 
 // DialCapSpan is the time over which rules count dials to one person.
