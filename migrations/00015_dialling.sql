@@ -34,3 +34,46 @@ comment on column ops.attention.lost_from is 'Of lost commits: the last instant 
 comment on column ops.attention.lost_until is 'Of lost commits: the last instant that a daemon saw committed (UTC)';
 comment on column ops.attention.since is 'When it was noticed (UTC)';
 comment on column ops.attention.cleared_at is 'When a person said that it has been dealt with; null = open';
+
+create view analytics.speed_to_lead as
+select
+  l.org_id,
+  l.lead_id,
+  l.created_at,
+  d.ready_at,
+  d.sent_at,
+  d.accepted_at,
+  l.first_dialled_at,
+  l.first_answered_at,
+  extract(epoch from d.ready_at - l.created_at)::bigint as ready_s,
+  extract(epoch from d.sent_at - l.created_at)::bigint as sent_s,
+  extract(epoch from d.accepted_at - l.created_at)::bigint as accepted_s,
+  extract(epoch from l.first_dialled_at - l.created_at)::bigint as dialled_s,
+  extract(epoch from l.first_answered_at - l.created_at)::bigint as answered_s
+from pipeline.leads l
+left join lateral (
+  select
+    min(d.created_at) as ready_at,
+    min(coalesce(a.started_at, d.sending_at)) as sent_at,
+    min(d.settled_at) filter (where d.state = 'confirmed') as accepted_at
+  from ops.deliveries d
+  left join ops.delivery_attempts a
+    on a.delivery_id = d.id and a.attempt = 1
+  where d.org_id = l.org_id
+    and d.lead_id = l.lead_id
+    and d.class = 'rings'
+) d on true;
+comment on view analytics.speed_to_lead is 'How fast each lead was pushed, dialled and answered; seconds count from its creation at its source';
+comment on column analytics.speed_to_lead.org_id is 'Organisation';
+comment on column analytics.speed_to_lead.lead_id is 'The API''s id of the lead';
+comment on column analytics.speed_to_lead.created_at is 'When the lead came to be at its first source (UTC)';
+comment on column analytics.speed_to_lead.ready_at is 'When its first ringing delivery was ordered (UTC)';
+comment on column analytics.speed_to_lead.sent_at is 'When the first request for it left (UTC)';
+comment on column analytics.speed_to_lead.accepted_at is 'When a destination first confirmed one (UTC)';
+comment on column analytics.speed_to_lead.first_dialled_at is 'First outbound call (UTC)';
+comment on column analytics.speed_to_lead.first_answered_at is 'First answered call (UTC)';
+comment on column analytics.speed_to_lead.ready_s is 'Seconds from created_at to ready_at';
+comment on column analytics.speed_to_lead.sent_s is 'Seconds from created_at to sent_at';
+comment on column analytics.speed_to_lead.accepted_s is 'Seconds from created_at to accepted_at';
+comment on column analytics.speed_to_lead.dialled_s is 'Seconds from created_at to first_dialled_at';
+comment on column analytics.speed_to_lead.answered_s is 'Seconds from created_at to first_answered_at';

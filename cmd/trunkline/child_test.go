@@ -83,6 +83,10 @@ func startChild(t testing.TB, env map[string]string, args ...string) *child {
 			c.cmd.Env = append(c.cmd.Env, name+"="+value)
 		}
 	}
+	if env["DATABASE_URL"] != "" && env["TRUNKLINE_DATA_DIR"] == "" {
+		// Where the heartbeat is kept; the default would be in the tree.
+		c.cmd.Env = append(c.cmd.Env, "TRUNKLINE_DATA_DIR="+t.TempDir())
+	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		c.cmd.Env = append(c.cmd.Env, name+"="+env[name])
 	}

@@ -108,7 +108,7 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 	}
 	d.engine, err = deliver.New(deliver.Config{
 		Store: d.db.DB, Destinations: destinations, Hours: hours,
-		Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.delivered,
+		Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.delivered, Sped: d.metrics.sped,
 		Settings: deliver.Settings{
 			DialQuiet: d.cfg.General.dialQuiet(), ReconcileDelay: d.cfg.DialedIn.ReconcileDelay.Duration, WebhookWait: d.cfg.Convolo.WebhookWait.Duration,
 			// Above the longest request, so that a slow vendor is not taken for a cut.

@@ -24,6 +24,7 @@ type metrics struct {
 	webhooks *prometheus.CounterVec
 	records  prometheus.Counter
 	foldTook prometheus.Histogram
+	speed    *prometheus.HistogramVec
 }
 
 func (d *daemon) buildMetrics(context.Context) error {
@@ -52,9 +53,13 @@ func (d *daemon) buildMetrics(context.Context) error {
 			Buckets: prometheus.ExponentialBuckets(.005, 2, 12),
 		}),
 	}
+	m.speed = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "trunkline_speed_to_lead_seconds", Help: "Time from a lead's creation at its source to each step of its first push: sent, accepted.",
+		Buckets: []float64{1, 5, 15, 30, 60, 120, 300, 900, 3600, 4 * 3600, 24 * 3600},
+	}, []string{"destination", "step"})
 	d.metrics = m
 	for _, c := range []prometheus.Collector{
-		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, newStateCollector(d.db.DB),
+		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, m.speed, newStateCollector(d.db.DB),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := d.registry.Register(c); err != nil {
@@ -71,6 +76,10 @@ func (m *metrics) requested(vendor, op string, status int, kind vendorapi.Kind, 
 	}
 	m.requests.WithLabelValues(vendor, op, class, kind.String()).Inc()
 	m.took.WithLabelValues(vendor, op).Observe(took.Seconds())
+}
+
+func (m *metrics) sped(destination, step string, took time.Duration) {
+	m.speed.WithLabelValues(destination, step).Observe(took.Seconds())
 }
 
 func (m *metrics) walked(w walk.Walk, c walk.Committed, bad int) {

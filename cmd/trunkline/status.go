@@ -69,6 +69,7 @@ type status struct {
 	Unfolded   int            `json:"reconcile_backlog"`
 	Quarantine int            `json:"quarantine"`
 	Webhooks   webhookLine    `json:"webhooks"`
+	Speed      speedLine      `json:"speed_to_lead"`
 
 	now      time.Time
 	lookback time.Duration
@@ -80,6 +81,29 @@ type webhookLine struct {
 	Disabled  int `json:"disabled"`
 	Pending   int `json:"pending"`
 	Failed    int `json:"failed"`
+}
+
+// speedLine is the median of seconds from a lead's creation to each step, over the last day's pushed leads; null = none got there.
+type speedLine struct {
+	Leads    int      `json:"leads"`
+	Ready    *float64 `json:"ready_s"`
+	Sent     *float64 `json:"sent_s"`
+	Accepted *float64 `json:"accepted_s"`
+	Dialled  *float64 `json:"dialled_s"`
+	Answered *float64 `json:"answered_s"`
+}
+
+func (l *speedLine) text() string {
+	parts := []string{many(l.Leads, "lead", "leads") + " pushed in a day"}
+	for _, step := range []struct {
+		name string
+		s    *float64
+	}{{"ready", l.Ready}, {"sent", l.Sent}, {"accepted", l.Accepted}, {"dialled", l.Dialled}, {"answered", l.Answered}} {
+		if step.s != nil {
+			parts = append(parts, step.name+" "+time.Duration(*step.s*float64(time.Second)).Round(time.Second).String())
+		}
+	}
+	return "speed to lead (median): " + strings.Join(parts, ", ")
 }
 
 type streamLine struct {
@@ -187,6 +211,11 @@ func readStatus(ctx context.Context, c *config, d *database) (*status, error) {
 		return nil, err
 	}
 	s.addGaps(gaps)
+	speed, err := d.Speed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Speed = speedLine(speed)
 	attention, err := d.Attention(ctx)
 	if err != nil {
 		return nil, err
@@ -335,6 +364,7 @@ func (s *status) print(w io.Writer) error {
 		fmt.Fprintf(w, "webhooks: endpoints %d, failing %d, switched off %d; deliveries waiting %d, given up %d\n",
 			s.Webhooks.Endpoints, s.Webhooks.Failing, s.Webhooks.Disabled, s.Webhooks.Pending, s.Webhooks.Failed)
 	}
+	fmt.Fprintln(w, s.Speed.text())
 	rows = nil
 	for _, l := range s.Deliveries {
 		rows = append(rows, []string{l.Destination, l.Operation, l.State, orDash(l.Reason), fmt.Sprint(l.Count)})

@@ -262,6 +262,10 @@ func (d *drain) request(ctx context.Context, one *pipeline.BegunDelivery) {
 		Kind: pipeline.AttemptSend, Delivery: one.Delivery, Attempt: one.Attempt, Owner: e.owner, Outcome: string(out.State),
 		Detail: out.Detail, StartedAt: one.Delivery.SendingAt, Now: now, Change: change,
 	})
+	e.tellSpeed(&one.Delivery, "sent", one.Delivery.SendingAt)
+	if moved && change.State == pipeline.DeliveryConfirmed {
+		e.tellSpeed(&one.Delivery, "accepted", now)
+	}
 	if moved {
 		e.observe(one.Delivery.Destination, one.Delivery.Operation, change)
 	}

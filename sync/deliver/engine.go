@@ -87,7 +87,9 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	// Observe is told of every committed step: the delivery's new state, and its reason or what it is held for.
-	Observe  func(destination, operation, state, reason string)
+	Observe func(destination, operation, state, reason string)
+	// Sped is told how long after its lead came to be a ringing delivery got to a step: sent or accepted.
+	Sped     func(destination, step string, took time.Duration)
 	Settings Settings
 }
 
@@ -100,6 +102,7 @@ type Engine struct {
 	clock        func() time.Time
 	log          *slog.Logger
 	observer     func(destination, operation, state, reason string)
+	sped         func(destination, step string, took time.Duration)
 	set          Settings
 
 	// quiet is closed by Quiesce.
@@ -117,7 +120,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		store: c.Store, destinations: map[string]Destination{}, hours: c.Hours, owner: c.Owner, clock: c.Now, log: c.Log,
-		observer: c.Observe, set: c.Settings.withDefaults(), hand: map[uuid.UUID]struct{}{},
+		observer: c.Observe, sped: c.Sped, set: c.Settings.withDefaults(), hand: map[uuid.UUID]struct{}{},
 		quiet: make(chan struct{}),
 	}
 	for _, d := range c.Destinations {
@@ -143,6 +146,13 @@ func (e *Engine) observe(destination, operation string, change pipeline.Delivery
 		reason = change.Hold
 	}
 	e.observer(destination, operation, string(change.State), reason)
+}
+
+// tellSpeed tells how fast a lead got to a step, of a first request only: a retry by a person tells nothing of speed.
+func (e *Engine) tellSpeed(d *pipeline.Delivery, step string, at time.Time) {
+	if e.sped != nil && d.Class == Rings && d.Attempts == 1 && !d.SourceTime.IsZero() {
+		e.sped(d.Destination, step, max(at.Sub(d.SourceTime), 0))
+	}
 }
 
 // take notes claimed deliveries as being in hand, and returns those that were not already.

@@ -1,0 +1,50 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// TestSpeedToLead: two leads get as far as they get, a third is old and a fourth is pushed nowhere.
+func TestSpeedToLead(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.at(120)
+	lead := func(created time.Duration, dialled, answered *time.Time) uuid.UUID {
+		id, at := uuid.New(), w.db.Now().Add(-created)
+		mustExec(t, w.db, `insert into pipeline.leads (org_id, lead_id, phones, source, priority, stage_key, content_hash, first_source_time, created_at, updated_at,
+			first_dialled_at, first_answered_at) values ($1, $2, '{}', 'api', 'normal', 'new_lead', '\x00', $3, $3, $3, $4, $5)`, foldOrg, id, at, dialled, answered)
+		return id
+	}
+	push := func(id uuid.UUID, state pipeline.DeliveryState, ready, sent, settled time.Duration) {
+		at := func(d time.Duration) *time.Time {
+			if d == 0 {
+				return nil
+			}
+			x := w.db.Now().Add(-time.Hour).Add(d)
+			return &x
+		}
+		mustExec(t, w.db, `insert into ops.deliveries (id, org_id, account_id, destination, operation, class, lead_id, state, source_time, not_before, created_at,
+			sending_at, settled_at, dedupe) values ($1, $2, 'default', 'dialedin', 'insert_lead', 'rings', $3, $4, $5, $5, $5, $6, $7, gen_random_uuid()::text)`,
+			uuid.New(), foldOrg, id, state, *at(ready), at(sent), at(settled))
+	}
+	rang := w.db.Now().Add(-time.Hour + 40*time.Second)
+	push(lead(time.Hour, &rang, nil), pipeline.DeliveryConfirmed, 10*time.Second, 20*time.Second, 30*time.Second)
+	push(lead(time.Hour, nil, nil), pipeline.DeliveryUnknown, 20*time.Second, 40*time.Second, 0)
+	push(lead(49*time.Hour, nil, nil), pipeline.DeliveryConfirmed, time.Second, 2*time.Second, 3*time.Second)
+	lead(time.Hour, nil, nil)
+	got, err := w.db.Speed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := func(v float64) *float64 { return &v }
+	if diff := cmp.Diff(store.Speed{Leads: 2, Ready: s(15), Sent: s(30), Accepted: s(30), Dialled: s(40)}, got); diff != "" {
+		t.Errorf("speed (-want +got):\n%s", diff)
+	}
+}
