@@ -87,11 +87,11 @@ var ErrNoSuchDestination = errors.New("no leads can be pushed there")
 
 // FirstDelivery is the delivery that a push of a lead to a destination orders, without its lead.
 func FirstDelivery(destination string) (pipeline.Delivery, error) {
-	operation, ok := firstOperation[destination]
+	first, ok := firstPushes[destination]
 	if !ok {
 		return pipeline.Delivery{}, ErrNoSuchDestination
 	}
-	return pipeline.Delivery{Account: DefaultAccount, Destination: destination, Operation: operation, Class: pipeline.ClassRings}, nil
+	return pipeline.Delivery{Account: DefaultAccount, Destination: destination, Operation: first.operation, Class: first.class}, nil
 }
 
 const leadToPushSQL = `
