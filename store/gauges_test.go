@@ -91,7 +91,7 @@ func TestCounts(t *testing.T) {
 	mustExec(t, w.db, `insert into pipeline.do_not_call (org_id, phone, reason, source, since, evidence, updated_at)
 		values ($1, '+1503', '', '', now(), '', now()), ($1, '+61', '', '', now(), '', now())`, foldOrg)
 	got, err := w.db.Counts(t.Context())
-	want := store.Counts{Posts: 6, PostsOpen: 1, PostsDuplicate: 1, PostsBad: 3, Leads: 2, KeysIPSCAPE: 2, DNC: 2, DNCNorthAmerican: 1}
+	want := store.Counts{Posts: 6, PostsOpen: 1, PostsDuplicate: 1, PostsConvoso: 6, PostsBad: 3, Leads: 2, KeysIPSCAPE: 2, DNC: 2, DNCNorthAmerican: 1}
 	if err != nil || got != want {
 		t.Errorf("counts %+v (%v), want %+v", got, err, want)
 	}
