@@ -266,8 +266,6 @@ func (r *Reconciler) asOf(ctx context.Context, tx pgx.Tx, f *folded, at time.Tim
 		return fmt.Errorf("reading records as of then: %w", err)
 	}
 	f.told = told
-	rules := r.Rules
-	rules.Blocked = f.region.shared
-	f.result = pipeline.Fold(slices.Collect(maps.Values(told)), rules)
+	f.result = pipeline.Fold(slices.Collect(maps.Values(told)), f.rules)
 	return nil
 }

@@ -19,7 +19,7 @@ type Reconciler struct {
 	DB *DB
 	// Facts turns a record into facts; an error puts the record into quarantine, where its facts say nothing.
 	Facts func(*pipeline.Record) (pipeline.Facts, error)
-	// Rules are the organisation's settings for the fold.
+	// Rules are those that hold for every organisation; what operators set for one is laid over them: see RulesOf.
 	Rules pipeline.Rules
 	// MaxAge is how old a lead may be to be pushed by itself (law 7), counted from its earliest source time.
 	MaxAge time.Duration
@@ -246,6 +246,7 @@ type folded struct {
 	// unread are records whose facts could not be read.
 	unread map[int64]bool
 	told   map[int64]pipeline.Told
+	rules  pipeline.Rules
 	region *closure
 	result pipeline.Result
 	ids    pipeline.Assignment
@@ -311,6 +312,10 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 // compute folds all that belongs together with the seeds.
 func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
 	seeds := slices.Sorted(maps.Keys(f.seeds)) // a record may be queued more than once
+	var err error
+	if f.rules, err = r.RulesOf(ctx, tx, f.org); err != nil {
+		return err
+	}
 	if err := r.tell(ctx, tx, f, seeds); err != nil {
 		return err
 	}
@@ -325,9 +330,8 @@ func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
 	for _, t := range f.told {
 		told = append(told, t)
 	}
-	rules := r.Rules
-	rules.Blocked = f.region.shared
-	f.result = pipeline.Fold(told, rules)
+	f.rules.Blocked = f.region.shared
+	f.result = pipeline.Fold(told, f.rules)
 	if r.repairing {
 		return r.refuseUnsettled(ctx, tx, f)
 	}
@@ -338,7 +342,7 @@ func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
 // written, and be read here before its own turn: its keys are brought in step, and the search goes on until none differs.
 func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []int64, gone []keyName) (err error) {
 	for {
-		if f.region, err = loadClosure(ctx, tx, f.org, start, gone, r.Rules.Blocked); err != nil {
+		if f.region, err = loadClosure(ctx, tx, f.org, start, gone, f.rules.Blocked); err != nil {
 			return err
 		}
 		fresh := f.region.untold(f.told)

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/sync/sandbox"
+)
+
+// TestRulesAndExplanation sets rules by command beside a running daemon, which folds by them at once, and asks why a lead is
+// what it is.
+func TestRulesAndExplanation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Seed: 62, Activities: 40, Leads: 20, Posts: 60}, nil)
+	d := r.serve(nil)
+	r.post(d)
+	r.settled(2 * time.Minute)
+	var rows []dispositionRow
+	code := one[string](r, `select upper(disposition_raw) from pipeline.calls where source = 'convoso' and disposition_raw is not null group by 1 order by count(*) desc limit 1`)
+	find := func() dispositionRow {
+		rows = answer[[]dispositionRow](r, exitDone, "dispositions", "list")
+		i := slices.IndexFunc(rows, func(d dispositionRow) bool { return d.Source == "convoso" && d.Code == code })
+		if i < 0 {
+			t.Fatalf("code %s is not listed", code)
+		}
+		return rows[i]
+	}
+	if row := find(); row.Calls == 0 || row.Origin == "operator" {
+		t.Errorf("before: %+v", row)
+	}
+	if e := r.command("dispositions", "set", "convoso", code, "--outcome", "rang_once", "--stage", "qualified"); e.code != exitDone {
+		t.Fatal(e)
+	}
+	eventually(t, 30*time.Second, func() string {
+		if n := one[int](r, `select count(*) from pipeline.calls where upper(disposition_raw) = $1 and source = 'convoso' and disposition <> 'rang_once'`, code); n > 0 {
+			return "calls to be folded by the new rule"
+		}
+		return ""
+	})
+	if row := find(); row.Outcome != "rang_once" || row.Origin != "operator" {
+		t.Errorf("after: %+v", row)
+	}
+	if e := r.command("dispositions", "set", "convoso", code, "--outcome", "x", "--stage", "nowhere"); e.code != exitUsage {
+		t.Errorf("a stage that is not there: %s", e)
+	}
+	for _, args := range [][]string{
+		{"stages", "set", "nurture", "--label", "Nurture"},
+		{"stages", "list"},
+		{"link", "block", "+12127369876"},
+		{"link", "list"},
+		{"link", "allow", "+12127369876"},
+		{"dispositions", "set", "convoso", code, "--remove"},
+	} {
+		if e := r.command(args...); e.code != exitDone {
+			t.Errorf("%q: %s", args, e)
+		}
+	}
+	if n := one[int](r, `select position from pipeline.stages where stage_key = 'nurture'`); n != 8 {
+		t.Errorf("the new stage has position %d, want the last", n)
+	}
+	r.settled(time.Minute)
+
+	id := one[uuid.UUID](r, `select lead_id from pipeline.lead_keys where kind = 'ipscape_lead' order by value limit 1`)
+	now := answer[explainRow](r, exitDone, "lead", "explain", id.String())
+	if len(now.Leads) != 1 || len(now.Leads[0].Links) == 0 || len(now.Leads[0].Fields) == 0 {
+		t.Fatalf("explained: %+v", now)
+	}
+	links := one[int](r, `select count(*) from pipeline.lead_keys where lead_id = $1`, id)
+	if got := now.Leads[0]; len(got.Links) != links || got.Links[0].LinkedAt == "-" || slices.ContainsFunc(got.Fields, func(f fieldRow) bool { return f.Record == "" }) {
+		t.Errorf("%d links, want %d, each with its time, each field with its record: %+v", len(got.Links), links, got)
+	}
+	if then := answer[explainRow](r, exitDone, "lead", "explain", id.String(), "--at", "2001-01-01"); len(then.Leads) != 0 {
+		t.Errorf("known in 2001: %+v", then)
+	}
+	if shown := answer[leadRow](r, exitDone, "lead", "show", id.String()); shown.LeadID != id {
+		t.Errorf("shown: %+v", shown)
+	}
+	if e := r.command("lead", "explain", uuid.NewString()); e.code != exitFailed || !strings.Contains(e.stderr, "not found") {
+		t.Errorf("an unknown lead: %s", e)
+	}
+	if last := answer[rebuildResult](r, exitDone, "rebuild", "--check"); !last.Agrees {
+		t.Errorf("in the end: %+v", last)
+	}
+}
