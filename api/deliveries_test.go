@@ -4,20 +4,17 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/trunkline/trunkline/store"
-	"github.com/trunkline/trunkline/store/storetest"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 func TestListDeliveries(t *testing.T) {
 	t.Parallel()
-	pool := storetest.DB(t)
-	w := newWorldOn(t, pool, func(c *Config) { c.Deliveries = &store.DB{Pool: pool, Log: newWorldLog(), Clock: time.Now} }).start()
+	w := newWorld(t).start()
 	lead := uuid.New()
 	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
 		now := w.db.Now()
