@@ -15,7 +15,7 @@ GOFLAGS_BUILD := -trimpath $(BUILDVCS) -ldflags "-X main.version=$(VERSION)"
 
 # The race detector needs cgo and a C compiler; `make test` does without where there is none, `make test/race` insists.
 RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && [ "$$(go env GOARCH)" != 386 ] && echo -race)
-GOTEST = CGO_ENABLED=$(if $(findstring -race,$(1)),1,$$(go env CGO_ENABLED)) go test $(1) -shuffle=on -count=1 -timeout 20m $(PKG)
+GOTEST = CGO_ENABLED=$(if $(findstring -race,$(1)),1,$$(go env CGO_ENABLED)) go test $(1) -shuffle=on -count=1 -timeout 40m $(PKG)
 PKG ?= ./...
 
 .PHONY: help run test test/race test-tools build bench bench/go lint fmt migrate ci postgres
