@@ -37,7 +37,7 @@ func demoEnv(c *config, exit bool, environ []string) map[string]string {
 	env := map[string]string{
 		"TRUNKLINE_DATA_DIR":             filepath.Join(c.General.DataDir, "demo"),
 		"TRUNKLINE_CALL_WINDOW":          "00:00-24:00",
-		"TRUNKLINE_DIAL_QUIET":           "1s",
+		"TRUNKLINE_DIAL_QUIET":           "0s", // simulated people do not mind
 		"TRUNKLINE_PUSH":                 "dialedin,convolo,lendworks",
 		"IPSCAPE_SETTLE":                 "1s",
 		"IPSCAPE_SCHEDULE_ACTIVITIES":    "@every 2s",
