@@ -61,7 +61,7 @@ func (r *Replayer) Replay(ctx context.Context, ids []uuid.UUID) ([]Replayed, err
 			return nil, err
 		}
 	}
-	if err := r.fold(ctx, records); err != nil {
+	if err := r.Await(ctx, records); err != nil {
 		return nil, err
 	}
 	for i := range out {
@@ -146,8 +146,8 @@ func mapAgain(stream *walk.Stream, raw []byte) (item walk.Item, err error) {
 	return stream.Map(raw)
 }
 
-// fold folds until the records are done; a daemon may be at it.
-func (r *Replayer) fold(ctx context.Context, records []int64) error {
+// Await folds until the records are folded; a daemon may be at it. It goes by DB, Fold and Patience alone.
+func (r *Replayer) Await(ctx context.Context, records []int64) error {
 	slices.Sort(records)
 	for over := r.DB.Now().Add(r.Patience); ; {
 		if err := drained(r.Fold.Drain(ctx)); err != nil {

@@ -30,3 +30,5 @@ comment on table pipeline.blocked_phones is 'Phones that link no leads, by an op
 comment on column pipeline.blocked_phones.org_id is 'Organisation';
 comment on column pipeline.blocked_phones.phone is 'Phone in E.164';
 comment on column pipeline.blocked_phones.blocked_at is 'When (UTC)';
+
+comment on column pipeline.lead_keys.rule is 'identity, strong_key or phone; shared for a phone that links none, unlinked for one that an operator keeps from linking this lead, contact for an e-mail';

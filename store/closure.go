@@ -82,6 +82,10 @@ func keysOf(f pipeline.Facts) map[recordKey]bool {
 			rows[recordKey{keyName{callKind(call.Dialler), call.Account, call.ExternalID}, roleDNC, ""}] = true
 		}
 	}
+	for i := range f.Unlinks {
+		addKeys(rows, f.Unlinks[i].From, roleRef)
+		addKeys(rows, []pipeline.Key{f.Unlinks[i].Key}, roleRef)
+	}
 	return rows
 }
 
@@ -111,6 +115,8 @@ type closure struct {
 	asked     map[string]bool
 	askedBare map[string]bool
 	shared    map[string]bool
+	// whole are phones of which every record that names its lead by them alone is here.
+	whole map[string]bool
 	// seeds are the records to start from; optOut are phones whose opt-outs one of them changes.
 	seeds  map[int64]bool
 	optOut map[string]bool
@@ -121,7 +127,7 @@ type closure struct {
 func loadClosure(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64, old []keyName, blocked map[string]bool) (*closure, error) {
 	c := &closure{
 		tx: tx, org: org, blocked: blocked, records: map[int64]bool{}, keys: map[keyName]bool{}, phones: map[string]bool{},
-		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, shared: map[string]bool{},
+		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, shared: map[string]bool{}, whole: map[string]bool{},
 		seeds: map[int64]bool{}, optOut: map[string]bool{}, have: map[int64]map[recordKey]bool{},
 	}
 	c.addRecords(seeds)
@@ -132,6 +138,7 @@ func loadClosure(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64, o
 		c.addKey(k)
 		if k.phone() {
 			c.optOut[k.Value] = true // it may have been one
+			c.bare[k.Value] = true   // or all that some lead was known by
 		}
 	}
 	for {
@@ -365,6 +372,7 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 			unheld = append(unheld, phone)
 			continue
 		case !tooMany:
+			c.whole[phone] = true
 			linking = append(linking, phone)
 			continue
 		case linked[phone], c.optOut[phone]:
@@ -375,7 +383,7 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 		c.shared[phone] = true
 		shared = append(shared, phone)
 		if c.bare[phone] {
-			c.askedBare[phone] = true
+			c.askedBare[phone], c.whole[phone] = true, true
 			bare = append(bare, phone)
 		}
 	}

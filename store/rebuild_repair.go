@@ -20,7 +20,7 @@ const repairBatch = 500
 // be folded, because they belong with some that wait for their turn, or cannot be folded. Compare tells what it came to.
 func (r *Reconciler) Repair(ctx context.Context, org uuid.UUID, c Comparison, progress func(done, total int)) (left int, err error) {
 	quiet := *r
-	quiet.repairing = true
+	quiet.repairing, quiet.WakeWebhooks = true, nil
 	for from := 0; from < len(c.seeds); from += repairBatch {
 		n, err := quiet.repair(ctx, org, c.seeds[from:min(from+repairBatch, len(c.seeds))])
 		left += n

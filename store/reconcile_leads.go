@@ -387,6 +387,22 @@ cross join lateral (
 ) k
 where not k.lead_id = any(@ids)`
 
+// A lead that is known by phones alone, which do not link it, goes with the last record that names it by them.
+const staleBareSQL = `
+select distinct k.lead_id
+from unnest(@phones::text[]) as n (value)
+cross join lateral (
+  select l.lead_id
+  from pipeline.lead_keys l
+  where l.org_id = @org and l.kind = 'phone' and l.account_id = '' and l.value = n.value and l.rule <> 'phone'
+  offset 0
+) k
+where not k.lead_id = any(@ids)
+  and not exists (
+    select
+    from pipeline.lead_keys s
+    where s.org_id = @org and s.lead_id = k.lead_id and s.kind not in ('phone', 'email'))`
+
 const leadsDeleteSQL = `delete from pipeline.leads where org_id = @org and lead_id = any(@ids)`
 
 const leadKeysDeleteSQL = `delete from pipeline.lead_keys where org_id = @org and lead_id = any(@ids)`
@@ -470,7 +486,15 @@ func (f *folded) stale(ctx context.Context, tx pgx.Tx) ([]uuid.UUID, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding leads that are no more: %w", err)
 	}
-	return stale, nil
+	args := pgx.StrictNamedArgs{"org": f.org, "phones": slices.Collect(maps.Keys(f.region.whole)), "ids": append(slices.Clone(f.ids.IDs), stale...)}
+	if rows, err = tx.Query(ctx, staleBareSQL, args); err != nil {
+		return nil, fmt.Errorf("finding leads of a phone that are no more: %w", err)
+	}
+	bare, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("finding leads of a phone that are no more: %w", err)
+	}
+	return append(stale, bare...), nil
 }
 
 // dropLeads removes the rows of leads that merged into others or lost their last key, and keeps their ids resolving.

@@ -226,3 +226,24 @@ func TestOptOutByCallHolds(t *testing.T) {
 		}
 	}
 }
+
+// A lead that is known by a phone alone, which too many share, goes with the last record that names it so.
+func TestReconcileDropsALeadOfASharedPhone(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	p := foldPhone("+15032221111")
+	bare := func(minute int, key pipeline.Key) foldRecord {
+		return foldRecord{pipeline.SourceConvoso, "call", minute, pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: []pipeline.Key{key}}}}}
+	}
+	w.land(ownLead("1", 1, p), ownLead("2", 2, p), ownLead("3", 3, p), ownLead("4", 4, p), bare(5, p))
+	w.drain()
+	if leads := w.stored().Leads; len(leads) != 5 {
+		t.Fatalf("leads %v, want that of the phone alone beside four", leads)
+	}
+	w.land(bare(6, pipeline.Key{Kind: pipeline.KeyConvosoLead, Account: "default", Value: "9"}))
+	w.drain()
+	if leads := w.stored().Leads; len(leads) != 5 {
+		t.Errorf("leads %v, want the one that the record tells now beside four", leads)
+	}
+	w.agrees()
+}

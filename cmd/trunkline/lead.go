@@ -16,7 +16,7 @@ import (
 
 func (p *program) leadCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "lead", Short: "One lead: what it is, and why", Args: cobra.NoArgs, RunE: needsSubcommand}
-	cmd.AddCommand(p.leadShowCommand(), p.leadExplainCommand())
+	cmd.AddCommand(p.leadShowCommand(), p.leadExplainCommand(), p.leadUnlinkCommand(), p.leadStageCommand())
 	return cmd
 }
 
@@ -44,13 +44,6 @@ type leadRow struct {
 	DNCAt            string          `json:"dnc_at"`
 	CreatedAt        string          `json:"created_at"`
 	UpdatedAt        string          `json:"updated_at"`
-}
-
-func textOrEmpty(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 func (p *program) leadShowCommand() *cobra.Command {
@@ -86,9 +79,9 @@ func (p *program) showLead(ctx context.Context, d *database, org, id uuid.UUID, 
 		return err
 	}
 	r := leadRow{
-		l.ID, textOrEmpty(l.BusinessName), textOrEmpty(l.ContactFirstName), textOrEmpty(l.ContactLastName), textOrEmpty(l.Email), textOrEmpty(l.Phone),
-		textOrEmpty(l.Industry), textOrEmpty(l.MonthlyRevenue), textOrEmpty(l.RequestedAmount), l.Source, l.Priority, l.Tags, l.CustomFields,
-		l.ExternalIDs, l.Stage.Key, whenPtr(l.StageChangedAt), whenPtr(l.LastContactedAt), l.IsDoNotCall, textOrEmpty(l.DNCReason), whenPtr(l.DNCAt),
+		l.ID, orEmpty(l.BusinessName), orEmpty(l.ContactFirstName), orEmpty(l.ContactLastName), orEmpty(l.Email), orEmpty(l.Phone),
+		orEmpty(l.Industry), orEmpty(l.MonthlyRevenue), orEmpty(l.RequestedAmount), l.Source, l.Priority, l.Tags, l.CustomFields,
+		l.ExternalIDs, l.Stage.Key, whenPtr(l.StageChangedAt), whenPtr(l.LastContactedAt), l.IsDoNotCall, orEmpty(l.DNCReason), whenPtr(l.DNCAt),
 		when(l.CreatedAt), when(l.UpdatedAt),
 	}
 	if asJSON {
@@ -195,7 +188,7 @@ func (p *program) leadExplainCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				dm, err := p.toolDaemon(ctx, c, d)
+				dm, err := p.newTool(ctx, c, d, withFold)
 				if err != nil {
 					return err
 				}

@@ -293,14 +293,11 @@ func eachQuarantined(ctx context.Context, d *database, f store.QuarantineFilter,
 
 // replayer builds what a replay needs of a daemon.
 func (p *program) replayer(ctx context.Context, c *config, d *database) (*jobs.Replayer, error) {
-	dm, err := p.toolDaemon(ctx, c, d)
+	dm, err := p.newTool(ctx, c, d, withFold,
+		func(d *daemon) func(context.Context) error { return d.buildStreams },
+		func(d *daemon) func(context.Context) error { return d.buildInbox })
 	if err != nil {
 		return nil, err
-	}
-	for _, step := range []func(context.Context) error{dm.buildStreams, dm.buildInbox} {
-		if err := step(ctx); err != nil {
-			return nil, err
-		}
 	}
 	return &jobs.Replayer{
 		DB: d.DB, Fold: dm.fold, Inbox: dm.inbox, Patience: replayPatience,

@@ -83,7 +83,7 @@ func (p *program) rebuild(ctx context.Context, c *config, d *database, o rebuild
 	if err != nil {
 		return err
 	}
-	dm, err := p.toolDaemon(ctx, c, d)
+	dm, err := p.newTool(ctx, c, d, withFold)
 	if err != nil {
 		return err
 	}

@@ -182,7 +182,7 @@ func (p *program) dispositionsListCommand() *cobra.Command {
 }
 
 func (p *program) dispositions(ctx context.Context, c *config, d *database, org uuid.UUID) ([]dispositionRow, error) {
-	dm, err := p.toolDaemon(ctx, c, d)
+	dm, err := p.newTool(ctx, c, d, withFold)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (p *program) dispositions(ctx context.Context, c *config, d *database, org 
 	for _, u := range used {
 		n := name{pipeline.Source(u.Source), strings.ToUpper(u.Code)}
 		calls[n] += u.Calls
-		words[n] = textOrEmpty(u.Name)
+		words[n] = orEmpty(u.Name)
 	}
 	for _, r := range rules.Dispositions.List() {
 		n := name{r.Source, r.Code}

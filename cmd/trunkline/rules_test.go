@@ -82,6 +82,34 @@ func TestRulesAndExplanation(t *testing.T) {
 	if e := r.command("lead", "explain", uuid.NewString()); e.code != exitFailed || !strings.Contains(e.stderr, "not found") {
 		t.Errorf("an unknown lead: %s", e)
 	}
+	if e := r.command("lead", "stage", id.String(), "won"); e.code != exitDone {
+		t.Error(e)
+	}
+	if stage := one[string](r, `select stage_key from pipeline.leads where lead_id = $1`, id); stage != "won" {
+		t.Errorf("the lead's stage is %s", stage)
+	}
+	// A phone that a Convoso lead shares with one of ipSCAPE's ties the two.
+	var both uuid.UUID
+	if err := r.db.QueryRow(t.Context(), `select lead_id from pipeline.lead_keys where kind in ('ipscape_lead', 'convoso_lead')
+		group by lead_id having count(distinct kind) = 2 order by lead_id limit 1`).Scan(&both); err != nil {
+		t.Fatalf("no lead is known to two vendors, the test proves nothing: %v", err)
+	}
+	key := one[string](r, `select value from pipeline.lead_keys where lead_id = $1 and kind = 'convoso_lead' limit 1`, both)
+	leads := one[int](r, `select count(*) from pipeline.leads`)
+	if e := r.command("lead", "unlink", both.String(), "convoso_lead:"+key); e.code != exitDone {
+		t.Error(e)
+	}
+	if n := one[int](r, `select count(*) from pipeline.leads`); n != leads+1 {
+		t.Errorf("%d leads after one was taken apart, %d before", n, leads)
+	}
+	if n := one[int](r, `select count(*) from pipeline.lead_keys where kind = 'convoso_lead' and value = $1 and lead_id <> $2`, key, both); n != 1 {
+		t.Errorf("the key is on %d other leads, want one", n)
+	}
+	for _, wrong := range []string{"convoso_lead:" + key, "phone:+1"} {
+		if e := r.command("lead", "unlink", both.String(), wrong); e.code != exitFailed {
+			t.Errorf("%s: %s", wrong, e)
+		}
+	}
 	if last := answer[rebuildResult](r, exitDone, "rebuild", "--check"); !last.Agrees {
 		t.Errorf("in the end: %+v", last)
 	}

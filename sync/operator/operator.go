@@ -1,4 +1,4 @@
-// Package operator is what people order by command: opt-outs and their lifts. An order is a record of the source operator, so
+// Package operator is what people order by command: opt-outs and their lifts, leads taken apart, stages. An order is a record of the source operator, so
 // that the fold knows it from the records alone and a rebuild comes to the same (law 3). Each order is an object of its own
 // that never changes; whatever takes one back is another order.
 package operator
@@ -53,7 +53,7 @@ func (d DoNotCall) Record(org uuid.UUID, account string) (pipeline.Record, error
 // Facts reads a record that this package made. Its errors do not quote the payload.
 func Facts(r *pipeline.Record) (pipeline.Facts, error) {
 	if r.Stream != StreamDoNotCall {
-		return pipeline.Facts{}, fmt.Errorf("no order of an operator is kept in stream %s", r.Stream)
+		return leadFacts(r)
 	}
 	var d DoNotCall
 	if err := json.Unmarshal(r.Payload, &d); err != nil {

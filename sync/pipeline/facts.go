@@ -13,6 +13,8 @@ type Facts struct {
 	DNC   []DNCFact
 	// Presence is what agents are doing.
 	Presence []PresenceFact
+	// Unlinks keep leads apart.
+	Unlinks []UnlinkFact `json:",omitempty"`
 }
 
 // Field names an attribute of a lead, in snake case as in analytics.lead_field_sources.

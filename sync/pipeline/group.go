@@ -54,19 +54,21 @@ func (f *LeadFact) Identity() (Key, bool) {
 // groupLeads joins facts into leads: by every strong key they share, then by each phone that few enough of the leads so
 // joined hold. Phones are counted before any of them links, so that no order of linking matters.
 func groupLeads(told []Told, blocked map[string]bool) *groups {
+	apart := unlinksOf(told)
 	var refs []factRef
 	sets := &disjoint{}
 	holders := map[Key][]int{}
 	for i := range told {
 		for j := range told[i].Facts.Leads {
 			fact := &told[i].Facts.Leads[j]
-			if _, ok := fact.Identity(); !ok {
+			identity, ok := fact.Identity()
+			if !ok {
 				continue
 			}
 			node := sets.add()
 			refs = append(refs, factRef{i, j})
 			for _, k := range fact.Keys {
-				if k.Strong() || k.Kind == KeyPhone && k.Value != "" {
+				if k.Strong() && apart.ties(identity, k) || k.Kind == KeyPhone && k.Value != "" {
 					holders[k] = append(holders[k], node)
 				}
 			}
@@ -92,7 +94,8 @@ func groupLeads(told []Told, blocked map[string]bool) *groups {
 			shared[k.Value] = true
 			continue
 		}
-		linking[k.Value] = nodes
+		// One that is kept apart holds the phone and counts, but is not joined by it.
+		linking[k.Value] = slices.DeleteFunc(slices.Clone(nodes), func(node int) bool { return !apart.ties(identityOf(node), k) })
 	}
 	for phone := range shared {
 		// Facts that know nothing but the phone are one lead of their own.
@@ -107,7 +110,7 @@ func groupLeads(told []Told, blocked map[string]bool) *groups {
 	for _, nodes := range linking {
 		sets.joinAll(nodes)
 	}
-	return collectGroups(told, refs, sets, shared)
+	return collectGroups(told, refs, sets, shared, apart)
 }
 
 // phoneIsShared counts the leads that hold a phone by a strong key; those that know only the phone count as none.
@@ -123,7 +126,7 @@ func phoneIsShared(nodes []int, sets *disjoint, identityOf func(int) Key) bool {
 }
 
 // collectGroups lists the leads in a fixed order: by their least key.
-func collectGroups(told []Told, refs []factRef, sets *disjoint, shared map[string]bool) *groups {
+func collectGroups(told []Told, refs []factRef, sets *disjoint, shared map[string]bool, apart *unlinks) *groups {
 	byRoot := map[int]*leadGroup{}
 	for node, ref := range refs {
 		root := sets.find(node)
@@ -134,7 +137,7 @@ func collectGroups(told []Told, refs []factRef, sets *disjoint, shared map[strin
 	}
 	g := &groups{byStrong: map[Key]int{}, byPhone: map[string][]int{}, shared: shared}
 	for _, group := range byRoot {
-		group.link(told, shared)
+		group.link(told, shared, apart)
 		g.list = append(g.list, *group)
 	}
 	slices.SortFunc(g.list, func(a, b leadGroup) int { return slices.CompareFunc(a.keys, b.keys, compareLinked) })
@@ -158,6 +161,7 @@ const (
 	RulePhone     = "phone"      // a phone that few enough leads hold
 	RuleShared    = "shared"     // a phone that too many leads hold: it links none
 	RuleContact   = "contact"    // an e-mail: known, never linking
+	RuleUnlinked  = "unlinked"   // a phone that an operator keeps from linking this lead
 )
 
 // LinkedKey is a key of a lead with the rule that ties it and the record that told it.
@@ -170,7 +174,7 @@ type LinkedKey struct {
 func compareLinked(a, b LinkedKey) int { return a.Compare(b.Key) }
 
 // link fills the group's keys: each once, told by the earliest record in stamp order.
-func (g *leadGroup) link(told []Told, shared map[string]bool) {
+func (g *leadGroup) link(told []Told, shared map[string]bool, apart *unlinks) {
 	seen := map[Key]LinkedKey{}
 	phones := map[string]bool{}
 	for _, ref := range g.facts {
@@ -182,10 +186,18 @@ func (g *leadGroup) link(told []Told, shared map[string]bool) {
 				continue
 			}
 			rule := ruleOf(k, k == identity, shared)
+			if !apart.ties(identity, k) {
+				if k.Strong() {
+					continue // it is another lead's
+				}
+				if rule == RulePhone {
+					rule = RuleUnlinked
+				}
+			}
 			if rule == RulePhone {
 				phones[k.Value] = true
 			}
-			if old, ok := seen[k]; !ok || old.Rule != RuleIdentity && rule == RuleIdentity {
+			if old, ok := seen[k]; !ok || old.Rule != RuleIdentity && rule == RuleIdentity || old.Rule == RuleUnlinked && rule == RulePhone {
 				seen[k] = LinkedKey{Key: k, Rule: rule, Evidence: t.Ref}
 			}
 		}
