@@ -124,19 +124,19 @@ cross join lateral (
   select max(c.at) as called_at,
     coalesce(array_agg(c.occurred_at) filter (where c.source <> 'convolo' and c.direction is distinct from 'inbound'), '{}') as dials
   from (
-    select c.source, c.direction, c.occurred_at, greatest(c.occurred_at, c.answered_at, c.ended_at) as at
+    -- A dialler's clock may be ahead: nothing was over later than we heard of it.
+    select c.source, c.direction, c.occurred_at, least(greatest(c.occurred_at, c.answered_at, c.ended_at), c.updated_at) as at
     from pipeline.calls c
     where c.org_id = d.org_id and c.lead_id = any(leads.ids) and c.occurred_at > @since
     union all
-    select c.source, c.direction, c.occurred_at, greatest(c.occurred_at, c.answered_at, c.ended_at)
+    select c.source, c.direction, c.occurred_at, least(greatest(c.occurred_at, c.answered_at, c.ended_at), c.updated_at)
     from pipeline.calls c
     where c.org_id = d.org_id and c.lead_id is null and c.to_number = any(numbers.phones) and c.occurred_at > @since
   ) c
-  where c.at <= @until
 ) others
 cross join lateral (
   -- An attempt that reached an agent is a call too, once it has been folded.
-  select max(t.dialled_at) as dialled_at,
+  select max(least(t.dialled_at, t.observed_at)) as dialled_at,
     coalesce(array_agg(t.dialled_at) filter (where t.activity_id is null), '{}') as dials
   from pipeline.lead_keys k
   join ipscape.dial_attempts t
@@ -145,7 +145,6 @@ cross join lateral (
     and k.lead_id = any(leads.ids)
     and k.kind = 'ipscape_lead'
     and t.dialled_at > @since
-    and t.dialled_at <= @until
 ) attempts
 cross join lateral (
   select min(a.started_at) as sent_at
@@ -158,13 +157,10 @@ cross join lateral (
 where d.id = any(@ids)
 order by d.id`
 
-// callsAhead is how far ahead a dialler's clock may be: what it tells of later than that is no time of a call.
-const callsAhead = 10 * time.Minute
-
 // deliveryCandidates reads deliveries with all that decides about them at an instant.
 func deliveryCandidates(ctx context.Context, q Queryer, ids []uuid.UUID, now time.Time) ([]pipeline.DeliveryCandidate, error) {
 	rows, err := q.Query(ctx, deliveryCandidatesSQL, pgx.StrictNamedArgs{
-		"ids": ids, "since": micros(now.Add(-pipeline.DialCapSpan)), "until": micros(now.Add(callsAhead)),
+		"ids": ids, "since": micros(now.Add(-pipeline.DialCapSpan)),
 	})
 	if err != nil {
 		return nil, err

@@ -124,20 +124,22 @@ func TestRecentCallsHold(t *testing.T) {
 		held      bool
 	}{
 		{"convoso called the lead", `insert into pipeline.calls (org_id, source, account_id, external_call_id, lead_id, direction, content_hash, occurred_at, updated_at)
-			values ($1, 'convoso', 'default', 'c1', $2, 'outbound', '\x00', $4::timestamptz - interval '10 seconds', now())`, true},
+			values ($1, 'convoso', 'default', 'c1', $2, 'outbound', '\x00', $4::timestamptz - interval '10 seconds', $4)`, true},
 		{"a call long ago", `insert into pipeline.calls (org_id, source, account_id, external_call_id, lead_id, direction, content_hash, occurred_at, updated_at)
-			values ($1, 'convoso', 'default', 'c1', $2, 'outbound', '\x00', $4::timestamptz - interval '10 minutes', now())`, false},
+			values ($1, 'convoso', 'default', 'c1', $2, 'outbound', '\x00', $4::timestamptz - interval '10 minutes', $4)`, false},
 		{"a long call that has just ended", `insert into pipeline.calls (org_id, source, account_id, external_call_id, lead_id, direction, content_hash, occurred_at, ended_at, updated_at)
-			values ($1, 'ipscape', 'default', 'c1', $2, 'inbound', '\x00', $4::timestamptz - interval '10 minutes', $4::timestamptz - interval '10 seconds', now())`, true},
+			values ($1, 'ipscape', 'default', 'c1', $2, 'inbound', '\x00', $4::timestamptz - interval '10 minutes', $4::timestamptz - interval '10 seconds', $4)`, true},
 		{"ipscape rang the number, and nobody knows whose it is", `insert into pipeline.calls (org_id, source, account_id, external_call_id, direction, to_number, content_hash, occurred_at, updated_at)
-			values ($1, 'ipscape', 'default', 'c1', 'outbound', $3, '\x00', $4::timestamptz - interval '10 seconds', now())`, true},
+			values ($1, 'ipscape', 'default', 'c1', 'outbound', $3, '\x00', $4::timestamptz - interval '10 seconds', $4)`, true},
 		{"an attempt that reached nobody", `with k as (insert into pipeline.lead_keys values ($1, 'ipscape_lead', 'default', '7001', $2, 'identity', 'e', now()))
 			insert into ipscape.dial_attempts (org_id, account_id, attempt_id, lead_id, dialled_at, observed_at, changed_at)
-			values ($1, 'default', 1, 7001, $4::timestamptz - interval '10 seconds', now(), now())`, true},
+			values ($1, 'default', 1, 7001, $4::timestamptz - interval '10 seconds', now(), $4)`, true},
 		{"another organisation's call", `insert into pipeline.calls (org_id, source, account_id, external_call_id, direction, to_number, content_hash, occurred_at, updated_at)
-			values (gen_random_uuid(), 'ipscape', 'default', 'c1', 'outbound', $3, '\x00', $4::timestamptz - interval '10 seconds', now())`, false},
-		{"a clock a day ahead", `insert into pipeline.calls (org_id, source, account_id, external_call_id, lead_id, direction, content_hash, occurred_at, updated_at)
-			values ($1, 'convoso', 'default', 'c1', $2, 'outbound', '\x00', $4::timestamptz + interval '1 day', now())`, false},
+			values (gen_random_uuid(), 'ipscape', 'default', 'c1', 'outbound', $3, '\x00', $4::timestamptz - interval '10 seconds', $4)`, false},
+		{"a clock a day ahead, heard of just now", `insert into pipeline.calls (org_id, source, account_id, external_call_id, lead_id, direction, content_hash, occurred_at, updated_at)
+			values ($1, 'convoso', 'default', 'c1', $2, 'outbound', '\x00', $4::timestamptz + interval '1 day', $4::timestamptz - interval '10 seconds')`, true},
+		{"a clock a day ahead, heard of long ago", `insert into pipeline.calls (org_id, source, account_id, external_call_id, lead_id, direction, content_hash, occurred_at, updated_at)
+			values ($1, 'convoso', 'default', 'c1', $2, 'outbound', '\x00', $4::timestamptz + interval '1 day', $4::timestamptz - interval '10 minutes')`, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r.reset(t)
