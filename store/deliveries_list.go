@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -164,12 +165,36 @@ func (db *DB) Push(ctx context.Context, d pipeline.Delivery, wake func(context.C
 			return err
 		}
 		id = inserted[0].ID
+		if d.Class == pipeline.ClassKeyed {
+			if err := keepLead(ctx, tx, id, db.Now()); err != nil {
+				return err
+			}
+		}
 		return wake(ctx, tx, []string{d.Destination})
 	})
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("pushing lead %s to %s: %w", d.LeadID, d.Destination, Quiet(err))
 	}
 	return id, nil
+}
+
+const deliveryKeepLeadSQL = `
+update ops.deliveries
+set params = params || jsonb_build_object('lead', @lead::jsonb)
+where id = @id`
+
+// keepLead writes the lead as it is now into the order of a keyed delivery: the same key must always go with the same body.
+func keepLead(ctx context.Context, tx pgx.Tx, id uuid.UUID, now time.Time) error {
+	found, err := deliveryCandidates(ctx, tx, []uuid.UUID{id}, now)
+	if err != nil || len(found) != 1 {
+		return fmt.Errorf("reading the lead of delivery %s: %w", id, errors.Join(err, ErrNotFound))
+	}
+	lead, err := json.Marshal(found[0].Lead)
+	if err != nil {
+		return fmt.Errorf("writing the lead of delivery %s: %w", id, err)
+	}
+	_, err = tx.Exec(ctx, deliveryKeepLeadSQL, pgx.StrictNamedArgs{"id": id, "lead": string(lead)})
+	return err
 }
 
 const leadsOfRouteSQL = `

@@ -103,6 +103,12 @@ func TestOperatorsCommands(t *testing.T) {
 		t.Errorf("list: %+v", list)
 	}
 
+	// What goes with a key goes with the lead as it was ordered, however the lead changes before it is sent.
+	keyed := strings.TrimSpace(r.mustRun(exitDone, "push", lead.String(), "--to", "lendworks").stdout)
+	if name := one[string](r, `select params -> 'lead' ->> 'FirstName' from ops.deliveries where id = $1`, keyed); name != "Annabelle" {
+		t.Errorf("the order has %q for the lead's first name", name)
+	}
+
 	// An opt-out cancels what is ready, at once; its lift says what it cannot undo.
 	pushed := strings.TrimSpace(r.mustRun(exitDone, "push", second.String(), "--to", "convolo").stdout)
 	r.mustRun(exitFailed, "dnc", "remove", youngPhone(2))
