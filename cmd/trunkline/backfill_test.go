@@ -207,7 +207,7 @@ func TestBackfillWaits(t *testing.T) {
 		}
 		return ""
 	})
-	if n := one[int](r, `select count(*) from ops.streams where origin is not null`); n != 0 {
+	if n := one[int](r, `select count(*) from ops.streams where origin is not null and source = 'ipscape'`); n != 0 {
 		t.Errorf("%d streams have a live position that only a backfill can have set", n)
 	}
 
@@ -217,7 +217,7 @@ func TestBackfillWaits(t *testing.T) {
 			t.Errorf("synced: %+v", s)
 		}
 	}
-	if n := one[int](r, `select count(*) from ops.streams where origin is not null`); n != 2 {
+	if n := one[int](r, `select count(*) from ops.streams where origin is not null and source = 'ipscape'`); n != 2 {
 		t.Errorf("%d streams have a live position after a sync", n)
 	}
 	r.lawful()
