@@ -369,6 +369,13 @@ func prefixOperand(word string) string {
 // maxSearch bounds a search text, in bytes.
 const maxSearch = 1024
 
+// LeadStatements returns what the API runs for a plain list (arguments org_id, limit, offset), a search (search besides, as
+// SearchWords writes it) and one lead (org_id, lead_id), for those who measure what is built around them.
+func LeadStatements() (list, search, one string) { return leadsListSQL, leadsSearchSQL, leadByIDSQL }
+
+// SearchWords writes a search text as the argument of the statement that searches.
+func SearchWords(text string) string { return prefixQuery(text) }
+
 // ExplainLeads returns the plan of a filtered list, for people and tests that ask which index it takes.
 func (db *DB) ExplainLeads(ctx context.Context, org uuid.UUID, query LeadQuery) (string, error) {
 	args := pgx.StrictNamedArgs{"org_id": org, "limit": query.Limit, "offset": query.Offset}

@@ -47,6 +47,11 @@ const reconcileBatch = 2000
 // answer shows its result waits for it.
 const reconcileHold = time.Second
 
+// reconcileRead is how many records a batch may read, those that belong together with what it folds included, before the next
+// one is made smaller. It keeps the memory of a fold, some kilobytes a record, from growing with the history of leads. A
+// tighter bound would save memory and cost speed: a lead is read again in every batch that holds one of its calls.
+const reconcileRead = 8000
+
 const reconcileOrgSQL = `
 select org_id
 from ops.reconcile_queue
@@ -108,13 +113,15 @@ returning q.record_id`
 func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, error) {
 	for ; ; *most = max(1, *most/8) {
 		started := r.DB.Now()
-		seeds, err := r.attempt(ctx, org, *most)
+		seeds, read, err := r.attempt(ctx, org, *most)
 		switch {
 		case err == nil && r.DB.Now().Sub(started) > reconcileHold:
 			*most = max(1, *most/2)
 			return len(seeds), nil
+		case err == nil && read > 0:
+			*most = max(1, min(reconcileBatch, *most*4, len(seeds)*reconcileRead/read))
+			return len(seeds), nil
 		case err == nil:
-			*most = min(reconcileBatch, *most*4)
 			return len(seeds), nil
 		case ctx.Err() != nil, Unavailable(err) && !tookTooLong(err), errors.Is(err, errWake):
 			return 0, err
@@ -128,8 +135,9 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, 
 	}
 }
 
-// attempt folds up to a number of queued records in one transaction, and returns which ones, also when it fails.
-func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seeds []int64, err error) {
+// attempt folds up to a number of queued records in one transaction, and returns which ones, also when it fails, and how many
+// records it read for that.
+func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seeds []int64, read int, err error) {
 	started := r.DB.Now()
 	var out *folded
 	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
@@ -151,10 +159,13 @@ func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seed
 		out, err = r.fold(ctx, tx, org, seeds)
 		return err
 	})
-	if err == nil && out != nil && r.Observe != nil {
+	if err != nil || out == nil {
+		return seeds, 0, err
+	}
+	if r.Observe != nil {
 		r.Observe(len(seeds), len(out.result.Leads), len(out.result.Calls), r.DB.Now().Sub(started))
 	}
-	return seeds, err
+	return seeds, len(out.told), nil
 }
 
 const queueDropSQL = `delete from ops.reconcile_queue where org_id = @org and record_id = @id`

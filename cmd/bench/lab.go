@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,8 @@ type lab struct {
 	admin  *pgxpool.Pool
 	log    *slog.Logger
 	made   int
+	// appendix is printed under the table: statements and plans, in Markdown.
+	appendix strings.Builder
 	// data is rendered once, by the first figure that needs it.
 	once sync.Once
 	data *dataset

@@ -40,7 +40,6 @@ type options struct {
 	leads   int
 	load    time.Duration
 	profile string
-	child   childOptions
 }
 
 // The volumes of a whole run and of a smoke test.
@@ -60,13 +59,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.only, "only", "", "names of figures, separated by commas: "+strings.Join(names(), ", "))
 	flags.IntVar(&o.pairs, "pairs", 0, "interleaved pairs of runs, at least 5 for a measurement (0 = default)")
 	flags.IntVar(&o.rows, "rows", 0, "rows of a walk (0 = default)")
-	flags.IntVar(&o.rssRows, "rss-rows", 0, "rows of the walk whose memory is compared with that of a third or a tenth (0 = default; 1000000 for the target's own size)")
+	flags.IntVar(&o.rssRows, "rss-rows", 0, "rows of the backfill whose memory is compared with that of a tenth (0 = default; 1000000 for the target's own size)")
 	flags.IntVar(&o.leads, "leads", 0, "leads that the HTTP API serves (0 = default; 1000000 for the target's own size)")
 	flags.DurationVar(&o.load, "load", 0, "how long each side of an HTTP figure is loaded (0 = default)")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to the file")
-	flags.StringVar(&o.child.dsn, "child-dsn", "", "for the program's own use: walk on this database and report the memory")
-	flags.StringVar(&o.child.vendor, "child-vendor", "", "for the program's own use: the vendor that the child walks")
-	flags.IntVar(&o.child.rows, "child-rows", 0, "for the program's own use: rows that the child must find")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -140,9 +136,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	if o.child.dsn != "" {
-		return walkAsChild(ctx, o.child, stdout)
-	}
 	list, err := chosen(o.only)
 	if err != nil {
 		return err
@@ -173,6 +166,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		fmt.Fprintf(stderr, "%s: %s\n", b.name, time.Since(started).Round(100*time.Millisecond))
 	}
 	printTable(stdout, l.title(), rows)
+	fmt.Fprint(stdout, l.appendix.String())
 	return err
 }
 

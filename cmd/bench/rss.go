@@ -1,122 +1,74 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
-	"os/exec"
-	"strconv"
-	"strings"
+	"path/filepath"
 	"time"
-
-	"github.com/trunkline/trunkline/jobs"
-	"github.com/trunkline/trunkline/store"
-	"github.com/trunkline/trunkline/sync/vendorapi"
-	"github.com/trunkline/trunkline/sync/walk"
 )
 
-// childOptions are the orders of the process whose memory is measured: the vendor's bytes must not count as its own.
-type childOptions struct {
-	dsn, vendor string
-	rows        int
-}
-
-// walkAsChild loads everything the vendor has and writes the process's greatest resident memory, in kB.
-func walkAsChild(ctx context.Context, o childOptions, stdout io.Writer) error {
-	log := slog.New(slog.DiscardHandler)
-	db, err := openDB(ctx, o.dsn, log)
-	if err != nil {
-		return err
-	}
-	defer db.Pool.Close()
-	queue, err := jobs.NewQueue(db.Pool, log)
-	if err != nil {
-		return err
-	}
-	w, err := newWalker(ctx, db, queue, o.vendor, 0, log)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	if _, err := w.walk(ctx, walk.Live, vendorapi.Live, []store.TimeRange{{From: now.Add(-2 * span), To: now}}); err != nil {
-		return err
-	}
-	if err := holds(ctx, db, o.rows); err != nil {
-		return err
-	}
-	kilobytes, err := peakRSS()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(stdout, kilobytes)
-	return nil
-}
-
-// errNoRSS means that this system does not tell.
-var errNoRSS = errors.New("the system does not tell peak memory")
-
-func peakRSS() (kilobytes int, err error) {
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return 0, errNoRSS
-	}
-	defer func() { _ = f.Close() }()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if rest, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
-			return strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
-		}
-	}
-	return 0, errNoRSS
-}
-
-// rssBench compares the memory of a long walk with that of a shorter one, each in a process of its own.
+// rssBench compares the memory of a daemon that reads and folds a long history with that of one that reads a shorter one.
+// One pair is enough: the greatest memory does not stray with the machine's load as a time does.
 func rssBench(ctx context.Context, l *lab) ([]row, error) {
-	figure := row{figure: "peak RSS of a walk", must: 64, stretch: 48, atMost: true, unit: "MB"}
-	if _, err := peakRSS(); errors.Is(err, errNoRSS) {
-		figure.note = "not measured: " + err.Error()
-		return []row{figure}, nil
-	}
+	figure := row{figure: fmt.Sprintf("peak RSS of a daemon, backfill of %s rows", number(float64(l.rssRows))), must: 64, stretch: 48, atMost: true, unit: "MB"}
 	d, err := l.dataset(ctx)
 	if err != nil {
 		return nil, err
 	}
-	short := l.rssRows / 3
-	if l.rssRows >= 1_000_000 {
-		short = l.rssRows / 10
+	short := l.rssRows / 10
+	got, err := interleave(ctx, 1, l.backfillSide(d, short), l.backfillSide(d, l.rssRows))
+	if errors.Is(err, errNoProc) {
+		figure.note = "not measured: " + err.Error()
+		return []row{figure}, nil
 	}
-	got, err := interleave(ctx, l.pairs, l.childSide(d, short), l.childSide(d, l.rssRows))
 	if err != nil {
 		return nil, err
 	}
-	figure.figure = fmt.Sprintf("peak RSS of a walk of %s rows", number(float64(l.rssRows)))
 	figure.value = got[1][0].median()
 	against := row{figure: figure.figure + " ÷ a shorter one", unit: "MB", yardstick: number(float64(short)) + " rows", must: 1.1, stretch: 1.1, atMost: true}
 	return []row{figure, against.against(got[1][0], got[0][0])}, nil
 }
 
-func (l *lab) childSide(d *dataset, rows int) side {
+// backfillSide has a daemon read all that a vendor holds, waits until everything is folded, and tells its peak memory.
+func (l *lab) backfillSide(d *dataset, rows int) side {
 	return l.on(emptyTemplate, func(ctx context.Context, b *base) (_ []float64, err error) {
-		addr, stop, err := serve(ctx, newVendor(d.activities, rows, 1000, 0))
+		addr, stop, err := serve(ctx, newVendor(d.activities, rows, 100, 0))
 		if err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, stop()) }()
-		self, err := os.Executable()
+		program, err := l.program(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("finding this program: %w", err)
+			return nil, err
 		}
-		cmd := exec.CommandContext(ctx, self, "-child-dsn", l.server.DSN(b.name), "-child-vendor", addr, "-child-rows", strconv.Itoa(rows)) //nolint:gosec // this very program
-		cmd.Stderr = os.Stderr
-		out, err := cmd.Output()
+		dir := filepath.Join(l.dir, b.name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("making the daemon's directory: %w", err)
+		}
+		daemon, err := startDaemon(ctx, program, dir, b.environment(dir, addr))
 		if err != nil {
-			return nil, fmt.Errorf("walking in a process of its own: %w", err)
+			return nil, err
 		}
-		kilobytes, err := strconv.Atoi(strings.TrimSpace(string(out)))
-		return []float64{float64(kilobytes) / 1024}, err
+		defer func() { err = errors.Join(err, daemon.stop()) }()
+		// The vendor pays no heed to a window when it repeats its items, so there is one.
+		from, window := time.Now().Add(-2*span).UTC().Format(time.RFC3339), (3 * span).String()
+		if err := daemon.run(ctx, "backfill", "start", "ipscape", "activities", "--from", from, "--window", window, "--wait"); err != nil {
+			return nil, err
+		}
+		folded := func() (bool, error) {
+			var left bool
+			err := b.Pool.QueryRow(ctx, `select exists (select from ops.reconcile_queue)`).Scan(&left)
+			return !left, err
+		}
+		if err := until(ctx, time.Hour, folded); err != nil {
+			return nil, fmt.Errorf("waiting for the fold: %w", err)
+		}
+		if err := holds(ctx, b.DB, rows); err != nil {
+			return nil, err
+		}
+		peak, err := daemon.peakRSS()
+		return []float64{peak}, err
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -57,6 +59,9 @@ func (p *program) serve(ctx context.Context, overlay map[string]string, withSand
 		return withCode(exitConfig, fmt.Errorf("the configuration has faults:\n%w", err))
 	}
 	log := newLogger(p.stderr, &c.General, p.terminal, c.secrets())
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(collectHarder)
+	}
 	d, err := startDaemon(ctx, c, log, false)
 	if err != nil {
 		return err
@@ -66,6 +71,10 @@ func (p *program) serve(ctx context.Context, overlay map[string]string, withSand
 	}
 	return untilStopped(ctx, d, nil)
 }
+
+// collectHarder is the memory, in bytes, from which on the daemon's garbage is collected oftener than when the heap has doubled.
+// It bounds nothing: what a fold or a load of posts needs above it is had, at the price of some processor time.
+const collectHarder = 64 << 20
 
 // startDaemon starts the daemon, for the demo on a database that it empties. What has started when it fails is stopped.
 func startDaemon(ctx context.Context, c *config, log *slog.Logger, demo bool) (_ *daemon, err error) {
