@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -218,6 +219,29 @@ func FuzzHeaders(f *testing.F) {
 		r.Header["Idempotency-Key"] = []string{value}
 		if key, err := idempotencyKey(r, []byte(value)); (err == nil) != (key != nil && idempotencyKeys.MatchString(value)) {
 			t.Errorf("%q: %v, %v", value, key, err)
+		}
+	})
+}
+
+// FuzzSubscription reads orders of webhooks.
+func FuzzSubscription(f *testing.F) {
+	for _, body := range []string{
+		`{"url":"https://a.example/x","events":["lead.created"]}`, `{"url":"http://127.0.0.1","events":["lead.created"],"secret":"\u0000"}`,
+		`{"events":{}}`, `{"isActive":null,"secret":null}`,
+	} {
+		f.Add([]byte(body), true)
+		f.Add([]byte(body), false)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, create bool) {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(body, &fields) != nil {
+			return
+		}
+		var order subscriptionOrder
+		for name, text := range fields {
+			if order.read(name, text, create) == "" && name == "events" && len(order.patch.Events) == 0 {
+				t.Errorf("%s: taken, and empty", text)
+			}
 		}
 	})
 }
