@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -195,6 +197,45 @@ func TestReconcileClampsAClockThatIsAhead(t *testing.T) {
 	var city string
 	if err := w.db.Pool.QueryRow(t.Context(), `select city from pipeline.leads`).Scan(&city); err != nil || city != "Bend" {
 		t.Errorf("city = %s (%v), want that of the fact which was seen last", city, err)
+	}
+}
+
+// A clock that is ahead is held back by the first look at its words, whichever look arrives first and with which other.
+func TestReconcileClampsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	words := func(city string, seen int) store.LandRecord {
+		at := foldStart.Add(time.Duration(seen) * time.Minute)
+		r := store.LandRecord{ObjectID: city, SourceTime: at, ObservedAt: at}
+		if city == "Salem" {
+			r.SourceTime = foldStart.Add(500 * time.Minute)
+		}
+		var err error
+		if r.Payload, err = json.Marshal(pipeline.Facts{Leads: []pipeline.LeadFact{{
+			Keys:   []pipeline.Key{{Kind: pipeline.KeyConvosoLead, Account: "default", Value: "1"}},
+			Fields: map[pipeline.Field]string{pipeline.FieldCity: city},
+		}}}); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	early, late, other := words("Salem", 5), words("Salem", 9), words("Bend", 7)
+	for _, batches := range [][][]store.LandRecord{{{early}, {other}, {late}}, {{late}, {other}, {early}}, {{late, early, other}}} {
+		w := newFoldWorld(t)
+		for _, batch := range batches {
+			err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+				target := store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceConvoso, Stream: "s"}
+				_, err := w.db.Land(t.Context(), tx, target, batch, store.LandOptions{Bump: true})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.drain()
+		}
+		if n := w.number(`select count(*) from pipeline.leads where city = 'Bend'`); n != 1 {
+			t.Errorf("%d batches: the city is not that of the words first told last", len(batches))
+		}
+		w.agrees()
 	}
 }
 

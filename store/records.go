@@ -124,12 +124,17 @@ type observation struct {
 	observedAt time.Time
 	// firstSeen is the earliest observation of the object in the whole batch.
 	firstSeen time.Time
+	// told is the source's time, clamped to the earliest observation in a row of this content: another look at the same words
+	// makes them no later, in whatever order and batches the looks arrive. Zero when the source told none.
+	told time.Time
+	// ahead tells that the stored row has a later time for the same content.
+	ahead bool
 	// recordID is known once the row is written or locked.
 	recordID int64
 }
 
-// sourceTime is the source's time, clamped to when it was observed. Later observations of the same content leave it.
-func (o *observation) sourceTime() time.Time {
+// clamped is the source's time, or when it was observed where that is ahead.
+func (o *observation) clamped() time.Time {
 	if o.SourceTime.After(o.observedAt) {
 		return o.observedAt
 	}
@@ -165,6 +170,10 @@ func rounds(recs []LandRecord, total *Landed) [][]*observation {
 			version = 0
 		} else {
 			o.firstSeen = all[i-1].firstSeen
+		}
+		o.told = o.clamped()
+		if i > 0 && all[i-1].ObjectID == o.ObjectID && all[i-1].hash == o.hash && !all[i-1].told.IsZero() && all[i-1].told.Before(o.told) {
+			o.told = all[i-1].told
 		}
 		if i+1 < len(all) && all[i+1].ObjectID == o.ObjectID && all[i+1].hash == o.hash {
 			total.Unchanged++
@@ -229,6 +238,8 @@ type storedRecord struct {
 	hash      []byte
 	observed  time.Time
 	firstSeen time.Time
+	// told is the source's time of the stored version, nil when it told none.
+	told *time.Time
 }
 
 // verdict says what an observation does to a stored row.
@@ -236,7 +247,7 @@ type verdict int
 
 const (
 	keep verdict = iota
-	// touch raises observed_at or lowers first_seen_at.
+	// touch raises observed_at, or lowers first_seen_at or a source's time that was ahead.
 	touch
 	// replace means newer and of other bytes; whether the JSON differs too is found out when it is written.
 	replace
@@ -246,10 +257,15 @@ func (l *landing) verdict(o *observation, s *storedRecord) verdict {
 	switch newer := o.after(s.observed, s.hash); {
 	case newer && !slices.Equal(o.hash[:], s.hash):
 		return replace
-	case newer && l.o.bumps(o.ObjectID), o.firstSeen.Before(s.firstSeen):
+	case newer && l.o.bumps(o.ObjectID), o.firstSeen.Before(s.firstSeen), o.lowers(s):
 		return touch
 	}
 	return keep
+}
+
+// lowers tells whether the stored content was seen before the source's time that is stored for it.
+func (o *observation) lowers(s *storedRecord) bool {
+	return s.told != nil && !o.told.IsZero() && o.told.Before(*s.told) && slices.Equal(o.hash[:], s.hash)
 }
 
 // count counts an observation that wrote no version.
@@ -264,7 +280,7 @@ func (l *landing) count(o *observation, s *storedRecord) {
 // The lateral subquery with its limit holds the planner to one index lookup an object, whatever the table's statistics
 // say: while a first load runs they say that there is next to nothing.
 const recordsProbeSQL = `
-select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at
+select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.source_time
 from unnest(@object_ids::text[]) with ordinality as g (object_id, ord)
 cross join lateral (
   select *
@@ -288,7 +304,7 @@ func (l *landing) probe(ctx context.Context, obs []*observation) ([]*storedRecor
 
 // The subquery is run in the order of the array, which is sorted, so rows are locked in one order everywhere.
 const recordsLockSQL = `
-select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at
+select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.source_time
 from unnest(@object_ids::text[]) with ordinality as g (object_id, ord)
 cross join lateral (
   select *
@@ -310,8 +326,8 @@ func (l *landing) read(ctx context.Context, sql string, obs []*observation) ([]*
 	}
 	var ord int
 	var s storedRecord
-	_, err = pgx.ForEachRow(rows, []any{&ord, &s.id, &s.hash, &s.observed, &s.firstSeen}, func() error {
-		row := s // the hash is a fresh slice each time
+	_, err = pgx.ForEachRow(rows, []any{&ord, &s.id, &s.hash, &s.observed, &s.firstSeen, &s.told}, func() error {
+		row := s // hash and source time are fresh each time
 		out[ord-1] = &row
 		return nil
 	})

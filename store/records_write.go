@@ -69,7 +69,7 @@ func (l *landing) copyNew(ctx context.Context, tx pgx.Tx, obs []*observation) er
 			o := obs[i]
 			return []any{
 				o.recordID, l.t.Org, l.t.Account, string(l.t.Source), l.t.Stream, o.ObjectID, o.Payload, o.Raw, o.hash[:],
-				o.observedAt, o.firstSeen, timeOrNull(o.sourceTime()), o.ZoneAssumed, l.now,
+				o.observedAt, o.firstSeen, timeOrNull(o.told), o.ZoneAssumed, l.now,
 			}, nil
 		}))
 	if err != nil {
@@ -135,7 +135,7 @@ func columnsOf(obs []*observation) pgx.StrictNamedArgs {
 	zones := make([]bool, n)
 	for i, o := range obs {
 		payloads[i], raws[i], hashes[i] = string(o.Payload), o.Raw, o.hash[:]
-		observed[i], firstSeen[i], sourceTimes[i] = o.observedAt, o.firstSeen, timeOrNull(o.sourceTime())
+		observed[i], firstSeen[i], sourceTimes[i] = o.observedAt, o.firstSeen, timeOrNull(o.told)
 		zones[i] = o.ZoneAssumed
 	}
 	return pgx.StrictNamedArgs{
@@ -169,6 +169,7 @@ func (l *landing) update(ctx context.Context, obs []*observation) error {
 			replaced = append(replaced, o)
 			continue
 		case touch:
+			o.ahead = o.lowers(s)
 			touched = append(touched, o)
 		case keep:
 		}
@@ -252,39 +253,43 @@ func (l *landing) replaceAll(ctx context.Context, obs []*observation) (same []*o
 }
 
 // The hash moves together with observed_at: the two decide which of two observations of one instant stays. An earlier
-// first_seen_at may change what the fold makes of the record, which is therefore queued.
+// first_seen_at or source_time may change what the fold makes of the record, which is therefore queued.
 const recordsTouchSQL = `
 with lowered as (
   insert into ops.reconcile_queue (org_id, record_id)
   select r.org_id, r.record_id
-  from unnest(@ids::bigint[], @first_seen::timestamptz[]) as g (record_id, first_seen)
+  from unnest(@ids::bigint[], @first_seen::timestamptz[], @told::timestamptz[]) as g (record_id, first_seen, told)
   join ops.records r using (record_id)
-  where g.first_seen < r.first_seen_at
+  where g.first_seen < r.first_seen_at or g.told < r.source_time
 )
 update ops.records r
 set observed_at = greatest(r.observed_at, g.observed_at),
     content_hash = case when (g.observed_at, g.hash) > (r.observed_at, r.content_hash) then g.hash else r.content_hash end,
-    first_seen_at = least(r.first_seen_at, g.first_seen)
-from unnest(@ids::bigint[], @hashes::bytea[], @observed::timestamptz[], @first_seen::timestamptz[])
-  as g (record_id, hash, observed_at, first_seen)
+    first_seen_at = least(r.first_seen_at, g.first_seen),
+    source_time = case when g.told < r.source_time then g.told else r.source_time end
+from unnest(@ids::bigint[], @hashes::bytea[], @observed::timestamptz[], @first_seen::timestamptz[], @told::timestamptz[])
+  as g (record_id, hash, observed_at, first_seen, told)
 where r.record_id = g.record_id
-  and (g.first_seen < r.first_seen_at or (g.observed_at, g.hash) > (r.observed_at, r.content_hash))`
+  and (g.first_seen < r.first_seen_at or g.told < r.source_time or (g.observed_at, g.hash) > (r.observed_at, r.content_hash))`
 
-// touchAll lowers first_seen_at, and with LandOptions.Bump raises observed_at, of rows whose content stays.
+// touchAll lowers first_seen_at and times that were ahead, and with LandOptions.Bump raises observed_at, of rows whose content stays.
 func (l *landing) touchAll(ctx context.Context, obs []*observation) error {
 	if len(obs) == 0 {
 		return nil
 	}
 	n := len(obs)
-	hashes, observed, firstSeen := make([][]byte, n), make([]*time.Time, n), make([]time.Time, n)
+	hashes, observed, firstSeen, told := make([][]byte, n), make([]*time.Time, n), make([]time.Time, n), make([]*time.Time, n)
 	for i, o := range obs {
 		firstSeen[i] = o.firstSeen
+		if o.ahead {
+			told[i] = &o.told
+		}
 		if l.o.bumps(o.ObjectID) {
 			hashes[i], observed[i] = o.hash[:], &o.observedAt
 		}
 	}
 	_, err := l.tx.Exec(ctx, recordsTouchSQL, planned, pgx.StrictNamedArgs{
-		"ids": recordIDs(obs), "hashes": hashes, "observed": observed, "first_seen": firstSeen,
+		"ids": recordIDs(obs), "hashes": hashes, "observed": observed, "first_seen": firstSeen, "told": told,
 	})
 	if err != nil {
 		return fmt.Errorf("touching records: %w", err)
