@@ -81,7 +81,7 @@ func rules() []rule {
 		{folders: []string{"migrations", "store/embedded"}},
 		{folders: []string{"store/storetest"}, ours: []string{"migrations", "store"}},
 		{folders: []string{"store"}, ours: []string{"sync/pipeline", "migrations", "store"}},
-		{folders: []string{"sync/sandbox"}, ours: append([]string{"sync/pipeline", "sync/vendorapi"}, vendorFolders...), not: []string{river, pgx}},
+		{folders: []string{"sync/sandbox"}, ours: append([]string{"sync/pipeline", "sync/vendorapi", "sync/apiwrite", "sync/operator"}, vendorFolders...), not: []string{river, pgx}},
 		{folders: []string{"jobs"}, ours: []string{"jobs", "sync", "store"}},
 		{folders: []string{"api"}, ours: []string{"api", "sync", "store"}, not: []string{river}},
 	}

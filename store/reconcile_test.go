@@ -137,6 +137,11 @@ func pure(recs []foldRecord) picture {
 		told = append(told, pipeline.TellOf(&rec, r.facts))
 	}
 	res := pipeline.Fold(told, pipeline.Rules{})
+	return pictureOf(&res)
+}
+
+// pictureOf is what the tables have to say of a fold.
+func pictureOf(res *pipeline.Result) picture {
 	keysOf := func(l *pipeline.Lead) string {
 		var parts []string
 		for _, k := range l.Keys {
