@@ -107,8 +107,10 @@ func insertStages(ctx context.Context, tx pgx.Tx, org uuid.UUID) error {
 }
 
 const organisationInsertSQL = `
-insert into ops.organisations (org_id, name, created_at)
-values (@org_id, @name, @created_at)`
+insert into ops.organisations (org_id, name, created_at, timezone)
+select @org_id, @name, @created_at, o.timezone
+from ops.organisations o
+where o.is_default`
 
 // CreateOrganisation makes an organisation with the default stages. It returns ErrExists when the name is taken; the name
 // default always is.
@@ -136,6 +138,22 @@ func (db *DB) CreateOrganisation(ctx context.Context, name string) (Organisation
 		return Organisation{}, fmt.Errorf("creating an organisation: %w", err)
 	}
 	return org, nil
+}
+
+// The comparison with null has Postgres look the zone up: one that it does not know is an error here, and not in each view.
+const organisationsZoneSQL = `
+update ops.organisations
+set timezone = @zone
+where timezone <> @zone
+  and now() at time zone @zone is not null`
+
+// SetTimezone sets the IANA zone of the local days that analysts see. A zone that Postgres does not know is an error, and
+// changes nothing.
+func (db *DB) SetTimezone(ctx context.Context, zone string) error {
+	if _, err := db.Pool.Exec(ctx, organisationsZoneSQL, pgx.StrictNamedArgs{"zone": zone}); err != nil {
+		return fmt.Errorf("setting the zone of local days: %w", err)
+	}
+	return nil
 }
 
 const organisationsListSQL = `

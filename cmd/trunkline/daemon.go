@@ -108,6 +108,10 @@ func (d *daemon) migrate(ctx context.Context) error {
 		return withCode(exitDatabase, err)
 	}
 	d.org = org
+	if err := d.db.SetTimezone(ctx, d.cfg.General.Timezone.String()); err != nil {
+		// The host's zones may be newer than the server's. Only the local days of analysts are wrong then, by the zone they had.
+		d.log.Warn("postgres does not take TRUNKLINE_TIMEZONE: local days in analytics stay as they were", "error", err)
+	}
 	if !d.cfg.General.Roles.worker {
 		// Routes are the workers' business: a daemon that only serves the API need not know them.
 		return nil

@@ -2,12 +2,15 @@ package tablesdoc
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/trunkline/trunkline/store/storetest"
 )
@@ -17,30 +20,39 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // page is where the generated page lies.
 var page = filepath.Join("..", "..", "docs", "tables.md")
 
-func generate(t *testing.T) string {
+// sources is where dbt's description lies.
+var sources = filepath.Join("..", "..", "deploy", "dbt", "sources.yml")
+
+type write func(context.Context, *pgxpool.Pool, io.Writer) error
+
+func generated(t *testing.T, write write) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Write(t.Context(), storetest.DB(t), &out); err != nil {
+	if err := write(t.Context(), storetest.DB(t), &out); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
 }
 
-// A migration that changes a table or a comment changes the page too: UPDATE_DOCS=1 go test ./store/tablesdoc.
-func TestPageIsCurrent(t *testing.T) {
+func generate(t *testing.T) string { return generated(t, Write) }
+
+// A migration that changes a table or a comment changes the files too: UPDATE_DOCS=1 go test ./store/tablesdoc.
+func TestFilesAreCurrent(t *testing.T) {
 	t.Parallel()
-	want := generate(t)
-	if os.Getenv("UPDATE_DOCS") != "" {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil { //nolint:gosec // a page for everybody to read
+	for name, write := range map[string]write{page: Write, sources: WriteSources} {
+		want := generated(t, write)
+		if os.Getenv("UPDATE_DOCS") != "" {
+			if err := os.WriteFile(name, []byte(want), 0o644); err != nil { //nolint:gosec // a page for everybody to read
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(name)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("docs/tables.md is not what the database says; rewrite it with UPDATE_DOCS=1 (-database +page):\n%s", diff)
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("%s is not what the database says; rewrite it with UPDATE_DOCS=1 (-database +file):\n%s", name, diff)
+		}
 	}
 }
 
@@ -99,6 +111,26 @@ func TestAnalystsSchemasAreMarked(t *testing.T) {
 		section, _, _ = strings.Cut(section, "\n### ")
 		if got := strings.Contains(section, "Readable by `trunkline_analyst`."); got != readable {
 			t.Errorf("%s: readable by analysts = %t, want %t", schema, got, readable)
+		}
+	}
+}
+
+// What dbt is told of the age of rows has to be a time that the view has.
+func TestSourcesNameTimesThatAreThere(t *testing.T) {
+	t.Parallel()
+	tables, err := readTables(t.Context(), storetest.DB(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range ages {
+		found := false
+		for i := range tables {
+			for _, c := range tables[i].columns {
+				found = found || tables[i].full() == "analytics."+a.view && c.name == a.column && c.kind == "timestamp with time zone"
+			}
+		}
+		if !found {
+			t.Errorf("analytics.%s has no time %s", a.view, a.column)
 		}
 	}
 }
