@@ -13,11 +13,11 @@ func TestQuickRunPrintsTheTable(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var out, notes bytes.Buffer
-	if err := run(ctx, []string{"-quick", "-rows", "500", "-only", "walk100, outbox"}, &out, &notes); err != nil {
+	if err := run(ctx, []string{"-quick", "-rows", "500", "-only", "walk100, outbox, queries"}, &out, &notes); err != nil {
 		t.Fatalf("%v\n%s", err, notes.String())
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	const title, blank, head, rule, rows = 1, 1, 1, 1, 3
+	const title, blank, head, rule, rows = 1, 1, 1, 1, 3 + 10
 	if len(lines) != title+blank+head+rule+rows {
 		t.Fatalf("%d lines:\n%s", len(lines), out.String())
 	}

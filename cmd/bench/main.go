@@ -38,6 +38,8 @@ type options struct {
 	rows    int
 	rssRows int
 	leads   int
+	calls   int
+	plans   string
 	load    time.Duration
 	profile string
 }
@@ -48,6 +50,7 @@ const (
 	fullRows, quickRows   = 50_000, 2_000
 	fullRSS, quickRSS     = 300_000, 8_000
 	fullLeads, quickLeads = 100_000, 2_000
+	fullCalls, quickCalls = 1_000_000, 5_000
 	fullLoad, quickLoad   = time.Second, 150 * time.Millisecond
 )
 
@@ -61,6 +64,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.rows, "rows", 0, "rows of a walk (0 = default)")
 	flags.IntVar(&o.rssRows, "rss-rows", 0, "rows of the backfill whose memory is compared with that of a tenth (0 = default; 1000000 for the target's own size)")
 	flags.IntVar(&o.leads, "leads", 0, "leads that the HTTP API serves (0 = default; 1000000 for the target's own size)")
+	flags.IntVar(&o.calls, "calls", 0, "calls that the sample queries of docs/queries are run on (0 = default)")
+	flags.StringVar(&o.plans, "plans", "", "write the plans of the sample queries to the file")
 	flags.DurationVar(&o.load, "load", 0, "how long each side of an HTTP figure is loaded (0 = default)")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to the file")
 	if err := flags.Parse(args); err != nil {
@@ -70,6 +75,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o.rows = sized(o.rows, o.quick, fullRows, quickRows)
 	o.rssRows = sized(o.rssRows, o.quick, fullRSS, quickRSS)
 	o.leads = sized(o.leads, o.quick, fullLeads, quickLeads)
+	o.calls = sized(o.calls, o.quick, fullCalls, quickCalls)
 	o.load = sized(o.load, o.quick, fullLoad, quickLoad)
 	return o, nil
 }
@@ -102,6 +108,7 @@ func benches() []bench {
 		{"reconcile", reconcileBench},
 		{"outbox", outboxBench},
 		{"leads", leadsBench},
+		{"queries", queriesBench},
 		{"idle", idleBench},
 	}
 }
