@@ -61,7 +61,8 @@ select
   c.occurred_at,
   c.updated_at,
   (c.occurred_at at time zone o.timezone)::date as local_day,
-  extract(hour from c.occurred_at at time zone o.timezone)::integer as local_hour
+  extract(hour from c.occurred_at at time zone o.timezone)::integer as local_hour,
+  c.provenance
 from pipeline.calls c
 left join pipeline.agents a
   on a.org_id = c.org_id and a.source = c.agent_source and a.account_id = c.agent_account_id
@@ -70,6 +71,7 @@ left join ops.organisations o
   on o.org_id = c.org_id;
 comment on column analytics.calls.local_day is 'Local day of occurred_at';
 comment on column analytics.calls.local_hour is 'Local hour of occurred_at, 0 to 23';
+comment on column analytics.calls.provenance is 'Records that tell of the call, each as source/stream/object';
 
 create or replace view analytics.deliveries as
 select d.id, d.org_id, d.destination, d.operation, d.class, d.lead_id, d.state, d.reason, d.attempts,

@@ -2,7 +2,7 @@
 -- Reads analytics.calls.
 --
 -- analytics.agent_local_days has the same counts for every day; first and last call need the calls themselves.
-with yesterday as (
+with yesterday as materialized (
   select
     o.org_id,
     (m.midnight - interval '1 day') at time zone o.timezone as since,

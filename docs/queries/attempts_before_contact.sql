@@ -2,7 +2,7 @@
 -- Reads analytics.calls.
 --
 -- The last column is the share reached by that attempt or an earlier one: where it flattens, further attempts hardly pay.
-with week as (
+with week as materialized (
   select
     o.org_id,
     (m.monday - interval '7 days') at time zone o.timezone as since,

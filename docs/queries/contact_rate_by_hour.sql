@@ -2,7 +2,7 @@
 -- Reads analytics.calls.
 --
 -- A call counts as a contact where somebody spoke with the lead (see the disposition rules). Hours with few calls say little.
-with week as (
+with week as materialized (
   select
     o.org_id,
     (m.monday - interval '7 days') at time zone o.timezone as since,

@@ -2,7 +2,7 @@
 -- Reads analytics.do_not_call.
 --
 -- An opt-out that was lifted since is not counted.
-with week as (
+with week as materialized (
   select
     o.org_id,
     (m.monday - interval '7 days') at time zone o.timezone as since,

@@ -1,6 +1,6 @@
 -- How did outcomes move? Calls by disposition, last week beside the week before.
 -- Reads analytics.calls.
-with weeks as (
+with weeks as materialized (
   select
     o.org_id,
     (m.monday - interval '14 days') at time zone o.timezone as before,

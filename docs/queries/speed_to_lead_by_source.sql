@@ -3,7 +3,7 @@
 --
 -- The median takes an open lead for one that waits for ever, so that it cannot look better because leads are left lying;
 -- empty = half of them or more have not been called. Leads that opted out before the first call are left out.
-with week as (
+with week as materialized (
   select
     o.org_id,
     (m.monday - interval '7 days') at time zone o.timezone as since,
