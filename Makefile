@@ -18,7 +18,7 @@ RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && [ "$$(go env GOARC
 GOTEST = CGO_ENABLED=$(if $(findstring -race,$(1)),1,$$(go env CGO_ENABLED)) go test $(1) -shuffle=on -count=1 -timeout 40m $(PKG)
 PKG ?= ./...
 
-.PHONY: help run test test/race test-tools build bench bench/go lint fmt migrate ci postgres
+.PHONY: help run test test/race test/full test-tools build bench bench/go lint fmt migrate ci postgres
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: postgres ## every test that needs Go and Postgres (PKG=./store/... for som
 
 test/race: postgres ## the same, always with the race detector
 	$(call GOTEST,-race)
+
+test/full: postgres ## the tests that are smaller by default, at full size: 20,000 posts through five kills
+	TRUNKLINE_TEST_FULL=1 go test -count=1 -timeout 60m -v -run '^TestPostsThroughKills$$' ./cmd/trunkline
 
 test-tools: postgres build ## tests that need Node, Chromium, promtool or DuckDB; installs what is missing
 	deploy/test-tools.sh

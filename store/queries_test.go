@@ -132,8 +132,14 @@ func newMonday(t *testing.T) *foldWorld {
 		id            int
 		source, since string
 	}{
-		{1, "web_form", "03-02 14:00"}, {2, "web_form", "03-04 15:00"}, {3, "referral", "03-05 16:00"}, {4, "referral", "03-06 16:00"},
-		{5, "web_form", "03-07 12:00"}, {6, "web_form", "02-25 12:00"}, {7, "web_form", "02-25 13:00"}, {8, "web_form", "02-20 12:00"},
+		{1, "web_form", "03-02 14:00"},
+		{2, "web_form", "03-04 15:00"},
+		{3, "referral", "03-05 16:00"},
+		{4, "referral", "03-06 16:00"},
+		{5, "web_form", "03-07 12:00"},
+		{6, "web_form", "02-25 12:00"},
+		{7, "web_form", "02-25 13:00"},
+		{8, "web_form", "02-20 12:00"},
 	} {
 		record(pipeline.SourceConvoso, fmt.Sprint("lead ", l.id), l.since, pipeline.Facts{Leads: []pipeline.LeadFact{{
 			Keys: []pipeline.Key{key(l.id), phone(l.id)}, Fields: map[pipeline.Field]string{pipeline.FieldSource: l.source}, CreatedAt: utc(l.since),

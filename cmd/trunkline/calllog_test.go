@@ -62,7 +62,7 @@ func TestLostPostsComeBack(t *testing.T) {
 func TestOneCallOfManyTellers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{Seed: 30, Activities: -1, Leads: -1, Posts: 40}, map[string]string{
-		"TRUNKLINE_PUSH": "", "CONVOSO_SCHEDULE_CALL_LOG": "@every 1s", "IPSCAPE_SCHEDULE_DIAL_ATTEMPTS": "@every 1s",
+		"TRUNKLINE_PUSH": "", "CONVOSO_SCHEDULE_CALL_LOG": "@every 1s", "IPSCAPE_SCHEDULE_DIAL_ATTEMPTS": "@every 1s", "TRUNKLINE_TIMEZONE": "America/New_York",
 	})
 	posts := r.box.Convoso().Posts()
 	told := posts[slices.IndexFunc(posts, func(p sandbox.Post) bool {
@@ -123,6 +123,9 @@ func TestOneCallOfManyTellers(t *testing.T) {
 		where (c.source, c.external_call_id) in (('convoso', $1), ('ipscape', '9100001')) order by 1`, told.CallID)
 	if want := []string{"convoso true", "ipscape false"}; !slices.Equal(rows, want) {
 		t.Errorf("calls %q, want %q", rows, want)
+	}
+	if n := one[int](r, `select count(*) from analytics.calls where local_day is distinct from (occurred_at at time zone 'America/New_York')::date`); n > 0 {
+		t.Errorf("%d calls are on another day than TRUNKLINE_TIMEZONE has them", n)
 	}
 	if n := one[int](r, `select count(distinct lead_id) from analytics.calls where (source, external_call_id) in (('convoso', $1), ('ipscape', '9100001'))`, told.CallID); n != 1 {
 		t.Errorf("the two calls to one phone are of %d leads, want the one that they called", n)

@@ -21,8 +21,12 @@ select
   to_char(min(c.occurred_at) at time zone y.timezone, 'HH24:MI') as first_call,
   to_char(max(c.occurred_at) at time zone y.timezone, 'HH24:MI') as last_call
 from yesterday y
-join analytics.calls c
-  on c.org_id = y.org_id and c.occurred_at >= y.since and c.occurred_at < y.until
+cross join lateral (
+  select *
+  from analytics.calls c
+  where c.org_id = y.org_id and c.occurred_at >= y.since and c.occurred_at < y.until
+  offset 0
+) c
 where c.agent_id is not null
 group by c.org_id, c.agent_id, c.agent_name, y.timezone
 order by calls desc, c.agent_name;

@@ -12,8 +12,12 @@ with week as materialized (
 ), reached as (
   select distinct c.org_id, c.lead_id, w.since
   from week w
-  join analytics.calls c
-    on c.org_id = w.org_id and c.occurred_at >= w.since and c.occurred_at < w.until
+  cross join lateral (
+    select *
+    from analytics.calls c
+    where c.org_id = w.org_id and c.occurred_at >= w.since and c.occurred_at < w.until
+    offset 0
+  ) c
   where c.direction = 'outbound' and c.contacted and c.lead_id is not null
 ), firsts as (
   select r.org_id, r.lead_id, r.since, a.attempt, a.occurred_at

@@ -17,8 +17,12 @@ select
   count(*) filter (where c.contacted) as contacts,
   round(100.0 * count(*) filter (where c.contacted) / count(*), 1) as contact_rate_pct
 from week w
-join analytics.calls c
-  on c.org_id = w.org_id and c.occurred_at >= w.since and c.occurred_at < w.until
+cross join lateral (
+  select *
+  from analytics.calls c
+  where c.org_id = w.org_id and c.occurred_at >= w.since and c.occurred_at < w.until
+  offset 0
+) c
 where c.direction = 'outbound'
 group by 1, 2
 order by 1, 2;

@@ -17,7 +17,11 @@ select
   min(n.since_local_day) as first_day,
   max(n.since_local_day) as last_day
 from week w
-join analytics.do_not_call n
-  on n.org_id = w.org_id and n.since >= w.since and n.since < w.until
+cross join lateral (
+  select *
+  from analytics.do_not_call n
+  where n.org_id = w.org_id and n.since >= w.since and n.since < w.until
+  offset 0
+) n
 group by n.source, n.reason
 order by phones desc, n.source, n.reason;

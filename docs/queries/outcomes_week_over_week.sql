@@ -14,8 +14,12 @@ with weeks as materialized (
     count(*) filter (where c.occurred_at < w.since) as week_before,
     count(*) filter (where c.occurred_at >= w.since) as last_week
   from weeks w
-  join analytics.calls c
-    on c.org_id = w.org_id and c.occurred_at >= w.before and c.occurred_at < w.until
+  cross join lateral (
+    select *
+    from analytics.calls c
+    where c.org_id = w.org_id and c.occurred_at >= w.before and c.occurred_at < w.until
+    offset 0
+  ) c
   where c.disposition is not null
   group by c.disposition
 )

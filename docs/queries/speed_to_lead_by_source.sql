@@ -20,8 +20,12 @@ select
   count(*) filter (where s.first_dialled_at is null) as open,
   max(extract(epoch from now() - s.created_at)::bigint) filter (where s.first_dialled_at is null) as longest_open_s
 from week w
-join analytics.speed_to_lead s
-  on s.org_id = w.org_id and s.created_at >= w.since and s.created_at < w.until
+cross join lateral (
+  select *
+  from analytics.speed_to_lead s
+  where s.org_id = w.org_id and s.created_at >= w.since and s.created_at < w.until
+  offset 0
+) s
 where s.first_dialled_at is not null or not s.is_do_not_call
 group by s.source
 order by s.source;

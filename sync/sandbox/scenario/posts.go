@@ -170,8 +170,10 @@ func (w *world) probes() {
 const (
 	// ProbeLead is the ipSCAPE lead whose city is Alpha, then Beta, then Alpha again.
 	ProbeLead = 7999
-	// ProbeLifted is a phone whose opt-out was lifted, and then told again; ProbeKept one that opted out after a lift.
-	ProbeLifted, ProbeKept = "+15035550190", "+15035550191"
+	// ProbeLifted is a phone whose opt-out was lifted, and then told again.
+	ProbeLifted = "+15035550190"
+	// ProbeKept is a phone that opted out after a lift.
+	ProbeKept = "+15035550191"
 )
 
 // Check says what is wrong with the pipeline of a scenario, judged by its probes; nil = nothing.
