@@ -67,10 +67,10 @@ func (w *foldWorld) rings() int {
 }
 
 // TestRebuildAgrees: whatever order, batches and repetition the records came in, a fold over all of them finds nothing to
-// change, and two databases with the same records have one hash.
+// change, and two databases with the same records have one hash. TestScenariosThroughPostgres does so with what vendors say.
 func TestRebuildAgrees(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(25) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 11))

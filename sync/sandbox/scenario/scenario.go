@@ -39,6 +39,7 @@ type Scenario struct {
 func New(seed uint64) *Scenario {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 0x5ce7a210)), convoso: convosoSettings()}
 	w.probes()
+	probes := len(w.out)
 	makers := []func(){
 		w.ipscapeLead, w.ipscapeLead, w.ipscapeActivity, w.ipscapeActivity, w.ipscapeAttempt, w.ipscapeRest,
 		w.convosoPost, w.convosoPost, w.convosoPost, w.convosoLog, w.convoloCall, w.lendworksLead, w.apiLead, w.apiEvent, w.apiEvent, w.order,
@@ -46,7 +47,25 @@ func New(seed uint64) *Scenario {
 	for range 25 + w.rng.IntN(30) {
 		makers[w.rng.IntN(len(makers))]()
 	}
+	w.lookAgain(probes)
 	return &Scenario{w.out}
+}
+
+// lookAgain has some of what was read or posted seen once more, earlier or later. Of an object that changes, a look between two
+// versions would tell a third: those are left alone, as are writes, which come once.
+func (w *world) lookAgain(from int) {
+	same := func(a, b *pipeline.Record) bool {
+		return a.Source == b.Source && a.Stream == b.Stream && a.ObjectID == b.ObjectID
+	}
+	for range (len(w.out) - from) / 3 {
+		r := w.out[from+w.rng.IntN(len(w.out)-from)]
+		changes := slices.ContainsFunc(w.out, func(o pipeline.Record) bool { return same(&o, &r) && !bytes.Equal(o.Payload, r.Payload) })
+		if changes || r.Source == pipeline.SourceAPI || r.Source == pipeline.SourceOperator {
+			continue
+		}
+		r.ObservedAt = w.seen()
+		w.out = append(w.out, r)
+	}
 }
 
 // Deliver returns the same observations as they might arrive: in any order, some of them several times, in any batches. What is
