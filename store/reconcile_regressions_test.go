@@ -219,7 +219,11 @@ func TestReconcileClampsInAnyOrder(t *testing.T) {
 		return r
 	}
 	early, late, other := words("Salem", 5), words("Salem", 9), words("Bend", 7)
-	for _, batches := range [][][]store.LandRecord{{{early}, {other}, {late}}, {{late}, {other}, {early}}, {{late, early, other}}} {
+	respelt := late
+	respelt.Payload = append([]byte(" "), late.Payload...)
+	for _, batches := range [][][]store.LandRecord{
+		{{early}, {other}, {late}}, {{late}, {other}, {early}}, {{late, early, other}}, {{respelt}, {other}, {early}}, {{other, respelt, early}},
+	} {
 		w := newFoldWorld(t)
 		for _, batch := range batches {
 			err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {

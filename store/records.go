@@ -127,7 +127,7 @@ type observation struct {
 	// told is the source's time, clamped to the earliest observation in a row of this content: another look at the same words
 	// makes them no later, in whatever order and batches the looks arrive. Zero when the source told none.
 	told time.Time
-	// ahead tells that the stored row has a later time for the same content.
+	// ahead tells that the stored row has a later time for what may be the same words.
 	ahead bool
 	// recordID is known once the row is written or locked.
 	recordID int64
@@ -263,9 +263,10 @@ func (l *landing) verdict(o *observation, s *storedRecord) verdict {
 	return keep
 }
 
-// lowers tells whether the stored content was seen before the source's time that is stored for it.
+// lowers tells whether the stored words may have been seen before the source's time that is stored for them: this look had to
+// be clamped, to an earlier time. Whether it was at the same words is found out when it is written.
 func (o *observation) lowers(s *storedRecord) bool {
-	return s.told != nil && !o.told.IsZero() && o.told.Before(*s.told) && slices.Equal(o.hash[:], s.hash)
+	return s.told != nil && !o.told.IsZero() && o.told.Before(o.SourceTime) && o.told.Before(*s.told)
 }
 
 // count counts an observation that wrote no version.

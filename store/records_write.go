@@ -255,22 +255,27 @@ func (l *landing) replaceAll(ctx context.Context, obs []*observation) (same []*o
 // The hash moves together with observed_at: the two decide which of two observations of one instant stays. An earlier
 // first_seen_at or source_time may change what the fold makes of the record, which is therefore queued.
 const recordsTouchSQL = `
-with lowered as (
+with given as materialized (
+  select g.record_id, g.hash, g.observed_at, g.first_seen,
+    case when g.told < r.source_time and g.payload::jsonb = r.payload then g.told end as told
+  from unnest(@ids::bigint[], @hashes::bytea[], @observed::timestamptz[], @first_seen::timestamptz[], @told::timestamptz[], @payloads::text[])
+    as g (record_id, hash, observed_at, first_seen, told, payload)
+  join ops.records r on r.record_id = g.record_id
+), lowered as (
   insert into ops.reconcile_queue (org_id, record_id)
   select r.org_id, r.record_id
-  from unnest(@ids::bigint[], @first_seen::timestamptz[], @told::timestamptz[]) as g (record_id, first_seen, told)
+  from given g
   join ops.records r using (record_id)
-  where g.first_seen < r.first_seen_at or g.told < r.source_time
+  where g.first_seen < r.first_seen_at or g.told is not null
 )
 update ops.records r
 set observed_at = greatest(r.observed_at, g.observed_at),
     content_hash = case when (g.observed_at, g.hash) > (r.observed_at, r.content_hash) then g.hash else r.content_hash end,
     first_seen_at = least(r.first_seen_at, g.first_seen),
-    source_time = case when g.told < r.source_time then g.told else r.source_time end
-from unnest(@ids::bigint[], @hashes::bytea[], @observed::timestamptz[], @first_seen::timestamptz[], @told::timestamptz[])
-  as g (record_id, hash, observed_at, first_seen, told)
+    source_time = coalesce(g.told, r.source_time)
+from given g
 where r.record_id = g.record_id
-  and (g.first_seen < r.first_seen_at or g.told < r.source_time or (g.observed_at, g.hash) > (r.observed_at, r.content_hash))`
+  and (g.first_seen < r.first_seen_at or g.told is not null or (g.observed_at, g.hash) > (r.observed_at, r.content_hash))`
 
 // touchAll lowers first_seen_at and times that were ahead, and with LandOptions.Bump raises observed_at, of rows whose content stays.
 func (l *landing) touchAll(ctx context.Context, obs []*observation) error {
@@ -278,18 +283,21 @@ func (l *landing) touchAll(ctx context.Context, obs []*observation) error {
 		return nil
 	}
 	n := len(obs)
-	hashes, observed, firstSeen, told := make([][]byte, n), make([]*time.Time, n), make([]time.Time, n), make([]*time.Time, n)
+	hashes, observed, firstSeen := make([][]byte, n), make([]*time.Time, n), make([]time.Time, n)
+	told, payloads := make([]*time.Time, n), make([]*string, n)
 	for i, o := range obs {
 		firstSeen[i] = o.firstSeen
 		if o.ahead {
-			told[i] = &o.told
+			text := string(o.Payload)
+			told[i], payloads[i] = &o.told, &text
 		}
 		if l.o.bumps(o.ObjectID) {
 			hashes[i], observed[i] = o.hash[:], &o.observedAt
 		}
 	}
 	_, err := l.tx.Exec(ctx, recordsTouchSQL, planned, pgx.StrictNamedArgs{
-		"ids": recordIDs(obs), "hashes": hashes, "observed": observed, "first_seen": firstSeen, "told": told,
+		"ids": recordIDs(obs), "hashes": hashes, "observed": observed, "first_seen": firstSeen,
+		"told": told, "payloads": payloads,
 	})
 	if err != nil {
 		return fmt.Errorf("touching records: %w", err)
