@@ -75,6 +75,7 @@ cross join lateral (
 ) n
 where (@org::uuid is null or b.org_id = @org)
   and (@id::uuid is null or b.id = @id)
+  and (not @open or b.state in ('planned', 'running', 'paused'))
 order by b.created_at desc, b.id desc
 limit @limit offset @offset`
 
@@ -93,7 +94,7 @@ type BackfillPage struct {
 func (db *DB) Backfills(ctx context.Context, org uuid.UUID, offset int64, limit int) (BackfillPage, error) {
 	var page BackfillPage
 	err := db.onConn(ctx, func(q Queryer) (err error) {
-		if page.Backfills, err = db.readBackfills(ctx, q, org, uuid.Nil, offset, limit); err != nil {
+		if page.Backfills, err = db.readBackfills(ctx, q, org, uuid.Nil, false, offset, limit); err != nil {
 			return err
 		}
 		return q.QueryRow(ctx, backfillCountSQL, pgx.StrictNamedArgs{"org": uuidOrNull(org)}).Scan(&page.Total)
@@ -108,7 +109,7 @@ func (db *DB) Backfills(ctx context.Context, org uuid.UUID, offset int64, limit 
 func (db *DB) Backfill(ctx context.Context, org, id uuid.UUID) (Backfill, error) {
 	var list []Backfill
 	err := db.onConn(ctx, func(q Queryer) (err error) {
-		list, err = db.readBackfills(ctx, q, org, id, 0, 1)
+		list, err = db.readBackfills(ctx, q, org, id, false, 0, 1)
 		return err
 	})
 	if err == nil && len(list) == 0 {
@@ -120,11 +121,24 @@ func (db *DB) Backfill(ctx context.Context, org, id uuid.UUID) (Backfill, error)
 	return list[0], nil
 }
 
-func (db *DB) readBackfills(ctx context.Context, q Queryer, org, id uuid.UUID, offset int64, limit int) ([]Backfill, error) {
+// OpenBackfills returns backfills of all organisations that are planned, running or paused, the latest first.
+func (db *DB) OpenBackfills(ctx context.Context, limit int) ([]Backfill, error) {
+	var list []Backfill
+	err := db.onConn(ctx, func(q Queryer) (err error) {
+		list, err = db.readBackfills(ctx, q, uuid.Nil, uuid.Nil, true, 0, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing open backfills: %w", err)
+	}
+	return list, nil
+}
+
+func (db *DB) readBackfills(ctx context.Context, q Queryer, org, id uuid.UUID, open bool, offset int64, limit int) ([]Backfill, error) {
 	now := db.Now()
 	minute := now.Truncate(time.Minute)
 	rows, err := q.Query(ctx, backfillReadSQL, pgx.StrictNamedArgs{
-		"org": uuidOrNull(org), "id": uuidOrNull(id), "offset": offset, "limit": limit,
+		"org": uuidOrNull(org), "id": uuidOrNull(id), "open": open, "offset": offset, "limit": limit,
 		"minute": minute, "before": 1 - now.Sub(minute).Minutes(),
 	})
 	if err != nil {

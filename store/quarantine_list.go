@@ -1,12 +1,9 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,12 +50,11 @@ func (db *DB) QuarantineGroups(ctx context.Context, org uuid.UUID, source, state
 		_, err = pgx.ForEachRow(rows, []any{&last, &g.Source, &g.Stream, &g.Reason, &text, &g.Seen, &g.FirstSeenAt, &g.LastSeenAt}, func() error {
 			g.Shape, g.Example, g.Items = errorShape(text), last, 1
 			g.FirstSeenAt, g.LastSeenAt = g.FirstSeenAt.UTC(), g.LastSeenAt.UTC()
-			key := [4]string{g.Source, g.Stream, g.Reason, g.Shape}
-			if groups[key] == nil {
-				found := g
-				groups[key] = &found
+			if found := groups[g.key()]; found != nil {
+				found.join(&g)
 			} else {
-				groups[key].join(&g)
+				one := g
+				groups[g.key()] = &one
 			}
 			return nil
 		})
@@ -70,14 +66,7 @@ func (db *DB) QuarantineGroups(ctx context.Context, org uuid.UUID, source, state
 		}
 		after = last
 	}
-	list := make([]QuarantineGroup, 0, len(groups))
-	for _, g := range groups {
-		list = append(list, *g)
-	}
-	slices.SortFunc(list, func(a, b QuarantineGroup) int {
-		return cmp.Or(cmp.Compare(b.Items, a.Items), strings.Compare(a.Source, b.Source), strings.Compare(a.Stream, b.Stream), strings.Compare(a.Shape, b.Shape))
-	})
-	return list, nil
+	return sortedGroups(groups), nil
 }
 
 func (g *QuarantineGroup) join(o *QuarantineGroup) {

@@ -44,7 +44,18 @@ func TestSpeedToLead(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := func(v float64) *float64 { return &v }
-	if diff := cmp.Diff(store.Speed{Leads: 2, Ready: s(15), Sent: s(30), Accepted: s(30), Dialled: s(40)}, got); diff != "" {
+	want := store.Speed{
+		Leads: 2, Ready: s(15), Sent: s(30), Accepted: s(30), Dialled: s(40),
+		SentIn: []int{0, 0, 1, 1, 0, 0, 0, 0, 0, 0}, DialledIn: []int{0, 0, 0, 1, 0, 0, 0, 0, 0, 0},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("speed (-want +got):\n%s", diff)
+	}
+	rows, err := w.db.SpeedRows(t.Context(), store.SpeedQuery{Step: "sent", From: 30, To: 60, Limit: 10})
+	if err != nil || len(rows) != 1 || *rows[0].Sent != 40 || rows[0].Dialled != nil {
+		t.Errorf("leads sent within 30 to 60 s: %v %v", rows, err)
+	}
+	if rows, err = w.db.SpeedRows(t.Context(), store.SpeedQuery{Limit: 10}); err != nil || len(rows) != 2 {
+		t.Errorf("leads pushed: %v %v", rows, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -228,7 +229,7 @@ func (p *program) previewMany(ctx context.Context, d *database, e *deliver.Engin
 	if o.asJSON {
 		return printJSON(p.stdout, n)
 	}
-	fmt.Fprintf(p.stdout, "%s: %s, %d would be sent, %d of them ring now\n", to, many(n.Leads, "lead", "leads"), n.WouldSend, n.RingNow)
+	fmt.Fprintf(p.stdout, "%s: %s, %d would be sent, %d of them ring now\n", to, status.Many(n.Leads, "lead", "leads"), n.WouldSend, n.RingNow)
 	for _, group := range []struct {
 		head string
 		of   map[string]int

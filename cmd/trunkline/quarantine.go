@@ -13,6 +13,7 @@ import (
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
 	"github.com/trunkline/trunkline/sync/walk"
 )
 
@@ -77,7 +78,7 @@ func (p *program) printQuarantine(ctx context.Context, d *database, groups []sto
 			return err
 		}
 		r := quarantineGroupRow{
-			g.Source, g.Stream, g.Reason, g.Shape, g.Items, g.Seen, when(g.FirstSeenAt), when(g.LastSeenAt), g.Example, redacted(item.Body),
+			g.Source, g.Stream, g.Reason, g.Shape, g.Items, g.Seen, when(g.FirstSeenAt), when(g.LastSeenAt), g.Example, vendorapi.Masked(item.Body),
 		}
 		rows = append(rows, r)
 		lines = append(lines, []string{r.Source + "." + r.Stream, r.Reason, fmt.Sprint(r.Items), fmt.Sprint(r.Seen), r.LastSeenAt, r.ExampleID.String(), r.Error, r.Example})

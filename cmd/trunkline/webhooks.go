@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/webhook"
@@ -169,7 +170,7 @@ func (p *program) orderWebhooks(ctx context.Context, d *database, order func(tx 
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(p.stdout, many(n, "delivery", "deliveries")+" ordered")
+	_, err = fmt.Fprintln(p.stdout, status.Many(n, "delivery", "deliveries")+" ordered")
 	return err
 }
 

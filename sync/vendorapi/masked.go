@@ -1,4 +1,4 @@
-package main
+package vendorapi
 
 import (
 	"bytes"
@@ -9,19 +9,19 @@ import (
 	"unicode"
 )
 
-// redactedMax is how much of an example is shown.
-const redactedMax = 300
+// maskedMax is how much of an example is shown.
+const maskedMax = 300
 
-// redacted shows what a body looks like without what it tells of people: keys and punctuation stay, letters become x and
+// Masked shows what a body looks like without what it tells of people: keys and punctuation stay, letters become x and
 // digits 0.
-func redacted(body []byte) string {
+func Masked(body []byte) string {
 	var v any
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	if dec.Decode(&v) == nil && !dec.More() {
 		text, err := json.Marshal(masked(v))
 		if err == nil {
-			return cut(string(text))
+			return cutMasked(string(text))
 		}
 	}
 	if form, err := url.ParseQuery(string(body)); err == nil && strings.Contains(string(body), "=") {
@@ -30,7 +30,7 @@ func redacted(body []byte) string {
 				values[i] = maskText(values[i])
 			}
 		}
-		return cut(form.Encode())
+		return cutMasked(form.Encode())
 	}
 	return fmt.Sprintf("%d bytes that are neither JSON nor a form", len(body))
 }
@@ -71,9 +71,9 @@ func maskText(s string) string {
 	}, s)
 }
 
-func cut(s string) string {
-	if r := []rune(s); len(r) > redactedMax {
-		return string(r[:redactedMax]) + "…"
+func cutMasked(s string) string {
+	if r := []rune(s); len(r) > maskedMax {
+		return string(r[:maskedMax]) + "…"
 	}
 	return s
 }
