@@ -227,7 +227,7 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 // everyRoute is a world that serves all that there is.
 func everyRoute(t *testing.T) *world {
 	t.Helper()
-	w, _ := newHookWorld(t, func(c *Config) { c.Backfills = noBackfills{} })
+	w, _ := newHookWorld(t, func(c *Config) { c.Backfills = noBackfills{} }, withPage(t))
 	return w
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/trunkline/trunkline/api/page"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
@@ -87,6 +88,8 @@ type Config struct {
 	Webhooks *Webhooks
 	// Deliveries is what /v1/deliveries shows; optional, there is no such route without it.
 	Deliveries Deliveries
+	// Page is the status page; optional, there is none without it.
+	Page *page.Site
 	// Checks are what readyz asks, beside whether the server is draining.
 	Checks []Check
 	// Metrics is where ours are registered and what /metrics shows.
@@ -215,6 +218,9 @@ func (s *Server) routes() {
 		s.handle("GET /v1/deliveries", operating, s.listDeliveries)
 	}
 
+	if s.cfg.Page != nil {
+		s.pageRoutes()
+	}
 	s.handle("GET /v1/openapi.json", public, s.openapi)
 	s.handle("GET /docs", public, s.docsPage)
 	s.handle("GET /healthz", public, s.healthz).quiet = true

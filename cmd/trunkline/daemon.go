@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trunkline/trunkline/api"
+	"github.com/trunkline/trunkline/api/page"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/jobs/walkstore"
 	"github.com/trunkline/trunkline/migrations"
@@ -250,6 +251,24 @@ func (d *daemon) buildInbox(context.Context) error {
 	return nil
 }
 
+// pagePatience is how long a replay by the status page waits for what it handed over: a browser waits with it.
+const pagePatience = 15 * time.Second
+
+// replayer tries again what lies in quarantine, with what this daemon reads.
+func (d *daemon) replayer(patience time.Duration) *jobs.Replayer {
+	return &jobs.Replayer{
+		DB: d.db.DB, Fold: d.fold, Inbox: d.inbox, Patience: patience,
+		Stream: func(source pipeline.Source, stream string) (*walk.Stream, *store.TypedTable, bool) {
+			for i := range d.streams {
+				if s := &d.streams[i]; s.key.Source == source && s.key.Stream == stream {
+					return s.Stream, s.Table, true
+				}
+			}
+			return nil, nil, false
+		},
+	}
+}
+
 func (d *daemon) buildJobs(context.Context) (err error) {
 	workers := jobs.WorkersConfig{
 		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Backfills: d.db.DB, Reconcile: d.fold, Inbox: d.inbox,
@@ -316,6 +335,14 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 	if token := d.cfg.Convoso.OrgToken; token != "" {
 		fixed[store.HashReceiverToken(token.Reveal())] = d.org.ID
 	}
+	backfiller := &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount}
+	site, err := page.New(page.Config{
+		DB: d.db.DB, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
+		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience)},
+	})
+	if err != nil {
+		return err
+	}
 	d.server, err = api.New(api.Config{
 		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
 		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
@@ -324,9 +351,10 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		ConvosoFrom:     d.cfg.Convoso.AllowCIDRs,
 		LendWorksSecret: d.cfg.LendWorks.WebhookSecret,
 		History:         d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
-		Backfills:  &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount},
+		Backfills:  backfiller,
 		Webhooks:   &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
 		Deliveries: d.db.DB,
+		Page:       site,
 		Checks: []api.Check{
 			{Name: "database", Run: d.db.Writable},
 			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},

@@ -12,9 +12,7 @@ import (
 
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
-	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
-	"github.com/trunkline/trunkline/sync/walk"
 )
 
 func (p *program) quarantineCommand() *cobra.Command {
@@ -300,15 +298,5 @@ func (p *program) replayer(ctx context.Context, c *config, d *database) (*jobs.R
 	if err != nil {
 		return nil, err
 	}
-	return &jobs.Replayer{
-		DB: d.DB, Fold: dm.fold, Inbox: dm.inbox, Patience: replayPatience,
-		Stream: func(source pipeline.Source, stream string) (*walk.Stream, *store.TypedTable, bool) {
-			for i := range dm.streams {
-				if s := &dm.streams[i]; s.key.Source == source && s.key.Stream == stream {
-					return s.Stream, s.Table, true
-				}
-			}
-			return nil, nil, false
-		},
-	}, nil
+	return dm.replayer(replayPatience), nil
 }

@@ -1,0 +1,182 @@
+package page
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// A form is believed when it comes from a page of ours: the browser says so (Sec-Fetch-Site or Origin), and it holds a word that
+// only our pages know. Whoever is let in by the machine's own address has no cookie that could be told apart, so the word does not
+// depend on one.
+
+const (
+	// formLife is for how long a page's forms can be sent.
+	formLife = 12 * time.Hour
+	// sessionLife is for how long a person stays signed in.
+	sessionLife   = 12 * time.Hour
+	sessionCookie = "trunkline_session"
+	// maxForm is far more than any form of ours.
+	maxForm = 16 << 10
+	// The words that are signed say what for.
+	forForm, forSession = "form", "session"
+)
+
+var (
+	// ErrCrossOrigin means that another site's page sent a form.
+	ErrCrossOrigin = errors.New("another site's page sent this")
+	// ErrStaleForm means that a form is too old, or not ours.
+	ErrStaleForm = errors.New("this page is too old to act from: go back, load it again, and look whether it still holds")
+)
+
+// formKey is made of the token, so that all daemons know each other's forms and another token ends every session.
+func formKey(token vendorapi.Secret) ([]byte, error) {
+	if token == "" {
+		return randomKey()
+	}
+	mac := hmac.New(sha256.New, []byte(token.Reveal()))
+	mac.Write([]byte("trunkline status page 1"))
+	return mac.Sum(nil), nil
+}
+
+// signed is a word that holds until its time is over.
+func (s *Site) signed(what string, life time.Duration) string {
+	until := strconv.FormatInt(s.cfg.DB.Now().Add(life).Unix(), 10)
+	return until + "." + s.signature(what, until)
+}
+
+func (s *Site) signature(what, until string) string {
+	mac := hmac.New(sha256.New, s.key)
+	mac.Write([]byte(what + "|" + until))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (s *Site) holds(what, word string) bool {
+	until, signature, ok := strings.Cut(word, ".")
+	if !ok || subtle.ConstantTimeCompare([]byte(signature), []byte(s.signature(what, until))) != 1 {
+		return false
+	}
+	end, err := strconv.ParseInt(until, 10, 64)
+	return err == nil && s.cfg.DB.Now().Unix() < end
+}
+
+// SignedIn tells whether the request comes from somebody who has given the admin token.
+func (s *Site) SignedIn(r *http.Request) bool {
+	cookie, err := r.Cookie(sessionCookie)
+	return err == nil && s.cfg.AdminToken != "" && s.holds(forSession, cookie.Value)
+}
+
+// CheckForm tells whether a request that changes something comes from a page of ours; it fails with ErrCrossOrigin or ErrStaleForm.
+// A request that names the admin token in its header comes from no form: no site can make a browser send that.
+func (s *Site) CheckForm(w http.ResponseWriter, r *http.Request, bearer bool) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	if err := s.cross.Check(r); err != nil {
+		return ErrCrossOrigin
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return ErrStaleForm
+	}
+	if !bearer && !s.holds(forForm, r.PostForm.Get("form")) {
+		return ErrStaleForm
+	}
+	return nil
+}
+
+// failures slows down who guesses tokens: a few wrong ones, then one each second, for all together.
+type failures struct {
+	mu    sync.Mutex
+	spent float64
+	at    time.Time
+}
+
+const failuresAtOnce = 10
+
+// allow tells whether another guess may be judged now.
+func (f *failures) allow(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spent, f.at = max(0, f.spent-now.Sub(f.at).Seconds()), now
+	return f.spent < failuresAtOnce
+}
+
+func (f *failures) add() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spent++
+}
+
+type loginView struct {
+	layout
+	Next string
+	// Wrong is why the last try failed.
+	Wrong string
+	// Off tells that there is no token to sign in with.
+	Off bool
+}
+
+// LoginPath is where to sign in, and to be led on to where the request wanted to go.
+func LoginPath(r *http.Request) string {
+	return "/ui/login?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
+}
+
+func (s *Site) login(w http.ResponseWriter, r *http.Request) error {
+	return s.loginPage(w, r, http.StatusOK, r.URL.Query().Get("next"), "")
+}
+
+func (s *Site) loginPage(w http.ResponseWriter, r *http.Request, code int, next, wrong string) error {
+	view := loginView{layout: s.layout(r, "Sign in", ""), Next: localPath(next), Wrong: wrong, Off: s.cfg.AdminToken == ""}
+	view.Bare = true
+	return s.render(w, code, "login", view)
+}
+
+func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
+	next := localPath(r.PostForm.Get("next"))
+	if !s.failures.allow(s.cfg.DB.Now()) {
+		w.Header().Set("Retry-After", "1")
+		return s.loginPage(w, r, http.StatusTooManyRequests, next, "Too many wrong tokens; wait a few seconds.")
+	}
+	given, want := sha256.Sum256([]byte(r.PostForm.Get("token"))), sha256.Sum256([]byte(s.cfg.AdminToken.Reveal()))
+	if s.cfg.AdminToken == "" || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		s.failures.add()
+		return s.loginPage(w, r, http.StatusForbidden, next, "That is not the admin token.")
+	}
+	s.setCookie(w, r, s.signed(forSession, sessionLife), int(sessionLife/time.Second))
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
+	s.setCookie(w, r, "", -1)
+	http.Redirect(w, r, "/ui/login", http.StatusSeeOther)
+	return nil
+}
+
+func (s *Site) setCookie(w http.ResponseWriter, r *http.Request, value string, age int) {
+	// Trunkline itself speaks plain HTTP; a proxy in front says whether the browser does not.
+	secure := r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure,
+	})
+}
+
+// localPath lets nobody be led to another site.
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return "/"
+	}
+	return next
+}

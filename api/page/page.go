@@ -1,0 +1,242 @@
+// Package page is the status page: what an operator looks at all day, as HTML made here. It needs no script and asks no other host
+// for anything. Who may see it is the server's business; what a form needs beside that, see forms.go.
+package page
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/trunkline/trunkline/api/status"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// Actions is what the page's buttons do.
+type Actions interface {
+	// Delivery does retry, cancel, confirmed or rejected; it fails with store.ErrNotFound, ErrInFlight or ErrWrongState.
+	Delivery(ctx context.Context, id uuid.UUID, action string) error
+	// Backfill does pause, resume or cancel; it fails with store.ErrNotFound or ErrBackfillEnded.
+	Backfill(ctx context.Context, id uuid.UUID, action string) error
+	// ReplayPost fails with store.ErrNotFound.
+	ReplayPost(ctx context.Context, id uuid.UUID) error
+	// ReplayItems returns how many are fixed and how many are left.
+	ReplayItems(ctx context.Context, ids []uuid.UUID) (fixed, left int, err error)
+}
+
+// Config is what the page needs. All fields but AdminToken and Version are required.
+type Config struct {
+	DB      *store.DB
+	Log     *slog.Logger
+	Actions Actions
+	// Lookback is how far the hourly second look reaches: see status.Read.
+	Lookback time.Duration
+	// AdminToken is what a person signs in with; empty where nobody can.
+	AdminToken vendorapi.Secret
+	Version    string
+}
+
+// Site is the page and all pages below it. It is safe for concurrent use.
+type Site struct {
+	cfg       Config
+	templates map[string]*template.Template
+	assets    map[string]asset
+	key       []byte
+	cross     *http.CrossOriginProtection
+	failures  failures
+
+	flight singleflight.Group
+	mu     sync.Mutex
+	last   *status.Status
+}
+
+// New reads the templates, which are part of the program, and fails where one of them is at fault.
+func New(cfg Config) (*Site, error) {
+	if cfg.DB == nil || cfg.Log == nil || cfg.Actions == nil {
+		return nil, errors.New("page config lacks DB, Log or Actions")
+	}
+	s := &Site{cfg: cfg, templates: map[string]*template.Template{}, cross: http.NewCrossOriginProtection()}
+	var err error
+	if s.assets, err = readAssets(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"overview", "list", "detail", "login", "problem"} {
+		t, err := template.New("layout.html").Funcs(s.functions()).ParseFS(templateFiles, "templates/layout.html", "templates/"+name+".html")
+		if err != nil {
+			return nil, fmt.Errorf("reading the template of page %s: %w", name, err)
+		}
+		s.templates[name] = t
+	}
+	if s.key, err = formKey(cfg.AdminToken); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Route is one route of the site. Handle answers, or returns the error to answer with: the caller answers with Fail.
+type Route struct {
+	// Pattern is ServeMux's, with a method.
+	Pattern string
+	// Open routes show nothing of anybody, and need no admission.
+	Open   bool
+	Handle func(w http.ResponseWriter, r *http.Request) error
+}
+
+// Routes are all routes there are.
+func (s *Site) Routes() []Route {
+	return []Route{
+		{Pattern: "GET /{$}", Handle: s.overview},
+		{Pattern: "GET /ui/deliveries", Handle: s.deliveries},
+		{Pattern: "GET /ui/deliveries/{id}", Handle: s.delivery},
+		{Pattern: "POST /ui/deliveries/{id}/{action}", Handle: s.moveDelivery},
+		{Pattern: "GET /ui/quarantine", Handle: s.quarantine},
+		{Pattern: "GET /ui/quarantine/{id}", Handle: s.quarantined},
+		{Pattern: "POST /ui/quarantine/{id}/{action}", Handle: s.replayQuarantined},
+		{Pattern: "GET /ui/inbox", Handle: s.inbox},
+		{Pattern: "GET /ui/inbox/{id}", Handle: s.post},
+		{Pattern: "POST /ui/inbox/{id}/{action}", Handle: s.replayPost},
+		{Pattern: "GET /ui/backfills", Handle: s.backfills},
+		{Pattern: "GET /ui/backfills/{id}", Handle: s.backfill},
+		{Pattern: "POST /ui/backfills/{id}/{action}", Handle: s.steerBackfill},
+		{Pattern: "GET /ui/streams/{org}/{account}/{source}/{stream}", Handle: s.stream},
+		{Pattern: "GET /ui/jobs", Handle: s.jobs},
+		{Pattern: "GET /ui/speed", Handle: s.speed},
+		{Pattern: "GET /ui/login", Open: true, Handle: s.login},
+		{Pattern: "POST /ui/login", Open: true, Handle: s.signIn},
+		{Pattern: "POST /ui/logout", Open: true, Handle: s.signOut},
+		{Pattern: "GET /assets/{name}", Open: true, Handle: s.asset},
+		{Pattern: "GET /ui/", Handle: func(http.ResponseWriter, *http.Request) error { return store.ErrNotFound }},
+	}
+}
+
+// policy lets the browser load nothing but what this server has, and send forms nowhere else.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; " +
+	"base-uri 'none'; frame-ancestors 'none'"
+
+// layout is what every page has.
+type layout struct {
+	Title string
+	// Here is the entry of the menu that the page belongs to.
+	Here string
+	// Done says what came of a form that led here.
+	Done string
+	// Failed tells that Done is bad news.
+	Failed bool
+	// SignedIn offers to sign out.
+	SignedIn bool
+	// Bare leaves the menu out.
+	Bare    bool
+	Version string
+	// Read is when what the page shows was read (UTC).
+	Read    time.Time
+}
+
+func (s *Site) layout(r *http.Request, title, here string) layout {
+	return layout{Title: title, Here: here, Version: s.cfg.Version, Read: s.cfg.DB.Now(), SignedIn: s.SignedIn(r)}
+}
+
+// render writes a whole page, or returns an error before the first byte of it.
+func (s *Site) render(w http.ResponseWriter, code int, name string, data any) error {
+	var html bytes.Buffer
+	if err := s.templates[name].Execute(&html, data); err != nil {
+		return fmt.Errorf("rendering page %s: %w", name, err)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	w.WriteHeader(code)
+	_, _ = w.Write(html.Bytes()) // a browser that has gone is no error
+	return nil
+}
+
+// problemView is a page that says why there is no other.
+type problemView struct {
+	layout
+	Code    int
+	Text    string
+	Request string
+	Retry   bool
+}
+
+// Fail answers with a page that says what went wrong. text is for the reader, request the id under which the log has more.
+func (s *Site) Fail(w http.ResponseWriter, r *http.Request, code int, text, request string) {
+	view := problemView{layout: s.layout(r, http.StatusText(code), ""), Code: code, Text: text, Request: request, Retry: code >= http.StatusInternalServerError}
+	if err := s.render(w, code, "problem", view); err != nil {
+		s.cfg.Log.ErrorContext(r.Context(), "the page of a problem cannot be made", "request_id", request, "error", store.Loggable(err))
+		http.Error(w, text, code)
+	}
+}
+
+// fresh is for how long one reading of the status serves everybody who looks: it costs a dozen queries.
+const fresh = 2 * time.Second
+
+// readTimeout is above the database's own limit on a statement, below the server's on an answer.
+const readTimeout = 27 * time.Second
+
+// status returns the state of everything, at most fresh old. Readers at the same moment share one reading.
+func (s *Site) status(ctx context.Context) (*status.Status, error) {
+	s.mu.Lock()
+	last := s.last
+	s.mu.Unlock()
+	if last != nil && s.cfg.DB.Now().Sub(last.At) < fresh {
+		return last, nil
+	}
+	// Whoever asked first may go away; the others still wait for it.
+	ctx = context.WithoutCancel(ctx)
+	read, err, _ := s.flight.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+		st, err := status.Read(ctx, s.cfg.DB, s.cfg.Lookback)
+		if err == nil {
+			s.mu.Lock()
+			s.last = st
+			s.mu.Unlock()
+		}
+		return st, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the status: %w", err)
+	}
+	st, _ := read.(*status.Status)
+	return st, nil
+}
+
+// stale forgets the last reading, since something was changed.
+func (s *Site) stale() {
+	s.mu.Lock()
+	s.last = nil
+	s.mu.Unlock()
+}
+
+// query returns a context for the database: it outlives a browser that goes away, because a cancelled statement costs its
+// connection.
+func query(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), readTimeout)
+}
+
+// randomKey is for a process that has no token to make a key of.
+func randomKey() ([]byte, error) {
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("making a key for forms: %w", err)
+	}
+	return key, nil
+}

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/trunkline/trunkline/api/page"
+	"github.com/trunkline/trunkline/store"
+)
+
+// pageRoutes are the status page and what lies behind its numbers. Of these only the page itself is in the OpenAPI document: the
+// others are for people, who come by its links.
+func (s *Server) pageRoutes() {
+	for _, pr := range s.cfg.Page.Routes() {
+		// A page that is left open asks again and again; what changes something is told of.
+		quiet := strings.HasPrefix(pr.Pattern, http.MethodGet)
+		s.mux.Handle(pr.Pattern, &route{server: s, path: patternPath(pr.Pattern), access: public, quiet: quiet, handle: s.onPage(pr)})
+	}
+	s.patterns = append(s.patterns, "GET /")
+}
+
+// errSignIn means that whoever asks may sign in.
+var errSignIn = errors.New("signing in is needed")
+
+// onPage lets people in as ops routes let in programs, or by the cookie of who has signed in, and answers them with pages only.
+func (s *Server) onPage(pr page.Route) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := s.admitPage(w, r, pr.Open)
+		if err == nil {
+			err = pr.Handle(w, r)
+		}
+		if err != nil {
+			s.failPage(w, r, err)
+		}
+		return nil
+	}
+}
+
+func (s *Server) admitPage(w http.ResponseWriter, r *http.Request, open bool) error {
+	if err := s.admitOps(r); err != nil && !open && !s.cfg.Page.SignedIn(r) {
+		if s.cfg.AdminToken != "" && r.Header.Get("Authorization") == "" {
+			return errSignIn
+		}
+		return err
+	}
+	return s.cfg.Page.CheckForm(w, r, s.adminToken(r))
+}
+
+// failPage answers with a page that says what went wrong, and nothing of how.
+func (s *Server) failPage(w http.ResponseWriter, r *http.Request, err error) {
+	ex := exchangeOf(r)
+	fail := func(code int, text string) { s.cfg.Page.Fail(w, r, code, text, ex.id) }
+	switch {
+	case errors.Is(err, errSignIn) && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		http.Redirect(w, r, page.LoginPath(r), http.StatusSeeOther)
+	case errors.Is(err, errSignIn):
+		fail(http.StatusForbidden, "You are not signed in any more; nothing was done.")
+	case errors.Is(err, page.ErrCrossOrigin), errors.Is(err, page.ErrStaleForm):
+		fail(http.StatusForbidden, "Nothing was done: "+err.Error()+".")
+	case errors.Is(err, store.ErrNotFound):
+		fail(http.StatusNotFound, "There is nothing here; it may have been too old to keep.")
+	case store.Unavailable(err):
+		ex.cause = err
+		w.Header().Set("Retry-After", "2")
+		fail(http.StatusServiceUnavailable, "The database cannot be read now. Nothing is lost by that: what cannot be stored is refused, and what was stored is there when it is back.")
+	default:
+		p := problemOf(err)
+		ex.cause = p.cause
+		text := "Something went wrong here."
+		if p.status == http.StatusForbidden {
+			text = "The status page answers on the machine itself, or with the admin token (TRUNKLINE_ADMIN_TOKEN)."
+		}
+		fail(p.status, text)
+	}
+}
