@@ -28,7 +28,7 @@ func (s *Site) backfills(w http.ResponseWriter, r *http.Request) error {
 	view := listView{layout: s.layout(r, "Backfills", "backfills"), Lead: "Orders to read streams over a range of time, the latest first."}
 	list := table{
 		Caption: "Backfills", Hidden: true, Empty: "No backfill was ordered yet.",
-		Cols: cols("Backfill", "State", "Streams", "From", "To", "#Windows done", "#Failed", "#Rows", "Time left", "Ordered"),
+		Cols: cols("Backfill", "State", "~Streams", "From", "To", "#Windows done", "#Failed", "#Rows", "Time left", "Ordered"),
 	}
 	for i := range page.Backfills {
 		b := &page.Backfills[i]
@@ -88,7 +88,7 @@ func (s *Site) backfill(w http.ResponseWriter, r *http.Request) error {
 		fact{"Pace", text(fmt.Sprintf("%.0f rows/s over the last minute", p.RowsPerSecond))}, fact{"Time left", text(timeLeft(p))},
 		fact{"Ordered", at(b.CreatedAt)}, fact{"By", text(b.Actor)}, fact{"Began", at(b.StartedAt)}, fact{"Ended", at(b.FinishedAt)}, fact{"Error", text(b.Error)},
 	)
-	windows := table{Caption: "Windows that met a problem", Empty: "No window met a problem.", Cols: cols("Stream", "State", "From", "To", "#Rows", "#Failures", "Last problem")}
+	windows := table{Caption: "Windows that met a problem", Empty: "No window met a problem.", Cols: cols("Stream", "State", "From", "To", "#Rows", "#Failures", "~Last problem")}
 	for _, t := range troubled {
 		windows.Rows = append(windows.Rows, []cell{text(t.Stream), stateCell(t.State), at(t.Range.From), at(t.Range.To), text(number(t.Rows)), count(t.Tries), text(t.Error)})
 	}
@@ -187,7 +187,7 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := table{
 		Caption: "Walks, the latest first", Empty: "No walk was ordered yet.",
-		Cols: cols("Kind", "State", "From", "To", "#Pages", "#Rows", "#Changed", "#Bad", "Ordered", "Took", "Error"),
+		Cols: cols("Kind", "State", "From", "To", "#Pages", "#Rows", "#Changed", "#Bad", "Ordered", "Took", "~Error"),
 	}
 	for i := range walks {
 		wk := &walks[i]

@@ -91,8 +91,6 @@ func (a axis) line(i int, st *status.Stream) line {
 		}
 	}
 	switch {
-	case len(st.State.Covered) == 0 && st.State.Capability == "snapshot":
-		l.Text = "Read whole at each schedule; there is no coverage by time."
 	case len(st.State.Covered) == 0:
 		l.Text = "Nothing is covered yet."
 	case len(holes) == 0:

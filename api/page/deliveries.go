@@ -82,7 +82,7 @@ func (s *Site) deliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := table{
 		Caption: "Deliveries", Hidden: true, Empty: "No such delivery.",
-		Cols: cols("Delivery", "State", "To", "Operation", "Why", "Lead", "#Tries", "Ordered", "Error"),
+		Cols: cols("Delivery", "State", "To", "Operation", "~Why", "Lead", "#Tries", "Ordered", "~Error"),
 	}
 	for i := range rows {
 		list.Rows = append(list.Rows, deliveryCells(&rows[i]))
@@ -167,7 +167,7 @@ func (s *Site) delivery(w http.ResponseWriter, r *http.Request) error {
 	)
 	requests := table{
 		Caption: "Requests made for it", Empty: "No request has been made for it.",
-		Cols: cols("#No.", "Kind", "Began", "Took", "Outcome", "Request", "Answer", "Checks"),
+		Cols: cols("#No.", "Kind", "Began", "Took", "Outcome", "~Request", "~Answer", "~Checks"),
 	}
 	for _, a := range attempts {
 		took := cell{}

@@ -62,7 +62,7 @@ func (s *Site) inbox(w http.ResponseWriter, r *http.Request) error {
 		v.Set("before", posts[pageRows-1].ID.String())
 		view.Next = "/ui/inbox?" + v.Encode()
 	}
-	list := table{Caption: "Posts", Hidden: true, Empty: "No such post.", Cols: cols("Post", "State", "From", "Received", "Event", "#Bytes", "#Facts", "#Tries", "Error")}
+	list := table{Caption: "Posts", Hidden: true, Empty: "No such post.", Cols: cols("Post", "State", "From", "Received", "~Event", "#Bytes", "#Facts", "#Tries", "~Error")}
 	for i := range posts {
 		p := &posts[i]
 		id := idLink(short(p.ID), "/ui/inbox/"+p.ID.String())

@@ -45,7 +45,7 @@ func (s *Site) jobs(w http.ResponseWriter, r *http.Request) error {
 	for _, name := range jobStates {
 		view.Choices = append(view.Choices, choice{name, jobsPath(kind, name), state == name})
 	}
-	list := table{Caption: "Jobs", Hidden: true, Empty: "No such job.", Cols: cols("#Job", "Kind", "State", "#Try", "Due", "Tried", "Last error")}
+	list := table{Caption: "Jobs", Hidden: true, Empty: "No such job.", Cols: cols("#Job", "Kind", "State", "#Try", "Due", "Tried", "~Last error")}
 	for i := range rows {
 		j := &rows[i]
 		list.Rows = append(list.Rows, []cell{
@@ -82,7 +82,7 @@ func (s *Site) speed(w http.ResponseWriter, r *http.Request) error {
 	if q.Step != "" {
 		view.Lead += " Only those " + q.Step + " " + bucketName(q.From, q.To) + "."
 	}
-	list := table{Caption: "Leads", Hidden: true, Empty: "No such lead.", Cols: cols("Lead", "Came", "#Ordered", "#Sent", "#Accepted", "#Dialled", "#Answered")}
+	list := table{Caption: "Leads", Hidden: true, Empty: "No such lead.", Cols: cols("~Lead", "Came", "#Ordered", "#Sent", "#Accepted", "#Dialled", "#Answered")}
 	for i := range rows {
 		l := &rows[i]
 		id := idLink(l.LeadID.String(), "/ui/deliveries?lead="+l.LeadID.String())

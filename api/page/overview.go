@@ -11,27 +11,30 @@ import (
 	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/walk"
 )
 
 // overview is what an operator looks at all day.
 type overview struct {
 	layout
 	*status.Status
-	Tiles      []tile
-	Axis       axis
-	Lines      []streamLine
-	Matrix     table
-	Reasons    table
-	Open       []openBackfill
-	Shapes     table
-	Histogram  []bucket
-	SpeedText  []fact
-	Pace       pace
-	GapRows    table
-	Owed       table
-	JobMatrix  table
-	Backlogs   []tile
-	LookbackIn string
+	Tiles   []tile
+	Axis    axis
+	Lines   []streamLine
+	Matrix  table
+	Reasons table
+	// MoreReasons tells that there are more of them.
+	MoreReasons bool
+	Open        []openBackfill
+	Shapes      table
+	Histogram   []bucket
+	SpeedText   []fact
+	Pace        pace
+	GapRows     table
+	Owed        table
+	JobMatrix   table
+	Backlogs    []tile
+	LookbackIn  string
 }
 
 // tile is one figure with what it means.
@@ -43,11 +46,15 @@ type tile struct {
 type streamLine struct {
 	status.Stream
 	Name, Page string
-	Through    time.Time
-	Lag        string
-	Success    time.Time
-	Drawing    line
-	Share      string
+	// Account is empty for the default one.
+	Account string
+	Through time.Time
+	Lag     string
+	Success time.Time
+	Drawing line
+	Share   string
+	// Whole lists have no coverage by time.
+	Whole bool
 }
 
 type openBackfill struct {
@@ -90,10 +97,10 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 func (v *overview) streamLine(i int, st *status.Stream) streamLine {
 	l := streamLine{
 		Stream: *st, Name: st.Source + "." + st.Stream, Page: status.StreamPage(st.State.Key), Through: st.State.CoveredThrough, Success: st.State.LastSuccessAt,
-		Drawing: v.Axis.line(i, st),
+		Drawing: v.Axis.line(i, st), Whole: st.State.Capability == string(walk.Snapshot),
 	}
 	if st.State.Key.Account != store.DefaultAccount {
-		l.Name += " (" + st.State.Key.Account + ")"
+		l.Account = st.State.Key.Account
 	}
 	if st.State.Lag > 0 {
 		l.Lag = span(st.State.Lag)
@@ -111,14 +118,14 @@ func (v *overview) deliveries(st *status.Status) {
 		Cols: append(cols("To", "Operation"), cols("#unknown", "#sending", "#ready", "#rejected", "#expired", "#cancelled", "#confirmed")...),
 	}
 	v.Owed = table{
-		Caption: "Opt-outs that a dialler has not confirmed yet", Empty: "Every opt-out is confirmed by its diallers.", Cols: cols("Dialler", "State", "Why", "#Opt-outs", "Oldest"), Plain: true,
+		Caption: "Opt-outs that a dialler has not confirmed yet", Empty: "Every opt-out is confirmed by its diallers.", Cols: cols("Dialler", "State", "~Why", "#Opt-outs", "Oldest"), Plain: true,
 	}
-	v.Reasons = table{Caption: "Why they are not confirmed", Cols: cols("State", "To", "Operation", "Why", "#Deliveries", "Oldest")}
+	v.Reasons = table{Caption: "Why they are not confirmed", Cols: cols("State", "To", "Operation", "~Why", "#Deliveries", "Oldest")}
 	var why []status.Delivery
 	for _, d := range st.Deliveries {
 		if n := len(v.Matrix.Rows); n == 0 || v.Matrix.Rows[n-1][0].Text != d.Destination || v.Matrix.Rows[n-1][1].Text != d.Operation {
 			row := []cell{{Text: d.Destination, Link: deliveriesPath("", d.Destination, "", "")}, {Text: d.Operation, Link: deliveriesPath("", d.Destination, d.Operation, "")}}
-			v.Matrix.Rows = append(v.Matrix.Rows, append(row, make([]cell, len(deliveryStates))...))
+			v.Matrix.Rows = append(v.Matrix.Rows, append(row, noughts(len(deliveryStates))...))
 		}
 		v.addCount(d)
 		if d.Reason != "" && d.State != string(pipeline.DeliveryConfirmed) {
@@ -135,6 +142,9 @@ func (v *overview) deliveries(st *status.Status) {
 	slices.SortStableFunc(why, func(a, b status.Delivery) int {
 		return cmp.Or(cmp.Compare(slices.Index(deliveryStates, a.State), slices.Index(deliveryStates, b.State)), cmp.Compare(b.Count, a.Count))
 	})
+	if len(why) > reasonsShown {
+		why, v.MoreReasons = why[:reasonsShown], true
+	}
 	for _, d := range why {
 		v.Reasons.Rows = append(v.Reasons.Rows, []cell{
 			stateCell(d.State), text(d.Destination), text(d.Operation), text(d.Reason), {
@@ -144,6 +154,9 @@ func (v *overview) deliveries(st *status.Status) {
 		})
 	}
 }
+
+// reasonsShown is how many reasons the overview has.
+const reasonsShown = 10
 
 // addCount adds deliveries to their place in the last row of the matrix.
 func (v *overview) addCount(d status.Delivery) {
@@ -161,6 +174,15 @@ func (v *overview) addCount(d status.Delivery) {
 	if d.State == "unknown" {
 		c.Class = "bad"
 	}
+}
+
+// noughts are cells of a matrix in which nothing is counted.
+func noughts(n int) []cell {
+	list := make([]cell, n)
+	for i := range list {
+		list[i] = cell{Text: "0", Class: "soft none"}
+	}
+	return list
 }
 
 // parseCount reads back what number wrote; nothing is zero.
@@ -187,7 +209,7 @@ func openBackfillOf(b *store.Backfill) openBackfill {
 const shapesShown = 8
 
 func (v *overview) quarantine(st *status.Status) {
-	v.Shapes = table{Caption: "Open items in quarantine by what is wrong with them", Empty: "Nothing is in quarantine.", Cols: cols("From", "Reason", "Error", "#Items", "Last")}
+	v.Shapes = table{Caption: "Open items in quarantine by what is wrong with them", Empty: "Nothing is in quarantine.", Cols: cols("From", "~Reason", "~Error", "#Items", "Last")}
 	for _, g := range st.Shapes[:min(len(st.Shapes), shapesShown)] {
 		v.Shapes.Rows = append(v.Shapes.Rows, []cell{
 			text(g.Source + "." + g.Stream), text(g.Reason), text(g.Error),
@@ -197,7 +219,7 @@ func (v *overview) quarantine(st *status.Status) {
 }
 
 func (v *overview) gaps(st *status.Status) {
-	v.GapRows = table{Caption: "Signs of lost posts", Cols: cols("Campaign", "Sign", "Since", "#Missing")}
+	v.GapRows = table{Caption: "Signs of lost posts", Cols: cols("~Campaign", "Sign", "Since", "#Missing")}
 	for _, g := range st.Gaps {
 		campaign := g.Campaign
 		if campaign == "" {
@@ -219,7 +241,7 @@ func (v *overview) queues(st *status.Status) {
 	for _, q := range st.Queues {
 		n := len(v.JobMatrix.Rows)
 		if n == 0 || v.JobMatrix.Rows[n-1][0].Text != q.Kind {
-			v.JobMatrix.Rows = append(v.JobMatrix.Rows, append([]cell{{Text: q.Kind, Link: jobsPath(q.Kind, "")}}, make([]cell, len(jobStates))...))
+			v.JobMatrix.Rows = append(v.JobMatrix.Rows, append([]cell{{Text: q.Kind, Link: jobsPath(q.Kind, "")}}, noughts(len(jobStates))...))
 			n++
 		}
 		if i := slices.Index(jobStates, q.State); i >= 0 {

@@ -142,7 +142,7 @@ type layout struct {
 	Bare    bool
 	Version string
 	// Read is when what the page shows was read (UTC).
-	Read    time.Time
+	Read time.Time
 }
 
 func (s *Site) layout(r *http.Request, title, here string) layout {

@@ -24,7 +24,7 @@ func (s *Site) quarantine(w http.ResponseWriter, r *http.Request) error {
 	view := listView{layout: s.layout(r, "Quarantine", "quarantine"), Lead: "What could not be processed and is still open, by what is wrong with it; of very many the newest."}
 	list := table{
 		Caption: "Kinds of items", Hidden: true, Empty: "Nothing is in quarantine.",
-		Cols: cols("From", "Reason", "Error", "#Items", "#Seen", "First", "Last", "Example"),
+		Cols: cols("From", "~Reason", "~Error", "#Items", "#Seen", "First", "Last", "Example"),
 	}
 	for i := range groups {
 		g := &groups[i]

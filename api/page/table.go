@@ -1,22 +1,22 @@
 package page
 
 import (
+	"strings"
 	"time"
 )
 
-// col is a column of a table; Num ones stand to the right.
+// col is a column of a table. Num ones stand to the right; Long ones hold texts of others, which may be broken anywhere.
 type col struct {
-	Name string
-	Num  bool
+	Name      string
+	Num, Long bool
 }
 
+// cols makes columns of their names, with # before Num ones and ~ before Long ones.
 func cols(names ...string) []col {
 	list := make([]col, len(names))
 	for i, name := range names {
-		list[i] = col{Name: name}
-		if name != "" && name[0] == '#' {
-			list[i] = col{name[1:], true}
-		}
+		plain := strings.TrimLeft(name, "#~")
+		list[i] = col{Name: plain, Num: strings.HasPrefix(name, "#"), Long: strings.HasPrefix(name, "~")}
 	}
 	return list
 }
