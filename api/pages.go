@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/trunkline/trunkline/api/page"
+	"github.com/trunkline/trunkline/api/console"
 	"github.com/trunkline/trunkline/store"
 )
 
@@ -24,7 +24,7 @@ func (s *Server) pageRoutes() {
 var errSignIn = errors.New("signing in is needed")
 
 // onPage lets people in as ops routes let in programs, or by the cookie of who has signed in, and answers them with pages only.
-func (s *Server) onPage(pr page.Route) handler {
+func (s *Server) onPage(pr console.Route) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := s.admitPage(w, r, pr.Open)
 		if err == nil {
@@ -53,10 +53,10 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, err error) {
 	fail := func(code int, text string) { s.cfg.Page.Fail(w, r, code, text, ex.id) }
 	switch {
 	case errors.Is(err, errSignIn) && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		http.Redirect(w, r, page.LoginPath(r), http.StatusSeeOther)
+		http.Redirect(w, r, console.LoginPath(r), http.StatusSeeOther)
 	case errors.Is(err, errSignIn):
 		fail(http.StatusForbidden, "You are not signed in any more; nothing was done.")
-	case errors.Is(err, page.ErrCrossOrigin), errors.Is(err, page.ErrStaleForm):
+	case errors.Is(err, console.ErrCrossOrigin), errors.Is(err, console.ErrStaleForm):
 		fail(http.StatusForbidden, "Nothing was done: "+err.Error()+".")
 	case errors.Is(err, store.ErrNotFound):
 		fail(http.StatusNotFound, "There is nothing here; it may have been too old to keep.")

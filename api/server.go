@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/trunkline/trunkline/api/page"
+	"github.com/trunkline/trunkline/api/console"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
@@ -89,7 +89,7 @@ type Config struct {
 	// Deliveries is what /v1/deliveries shows; optional, there is no such route without it.
 	Deliveries Deliveries
 	// Page is the status page; optional, there is none without it.
-	Page *page.Site
+	Page *console.Site
 	// Checks are what readyz asks, beside whether the server is draining.
 	Checks []Check
 	// Metrics is where ours are registered and what /metrics shows.

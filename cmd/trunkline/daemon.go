@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trunkline/trunkline/api"
-	"github.com/trunkline/trunkline/api/page"
+	"github.com/trunkline/trunkline/api/console"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/jobs/walkstore"
 	"github.com/trunkline/trunkline/migrations"
@@ -336,7 +336,7 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		fixed[store.HashReceiverToken(token.Reveal())] = d.org.ID
 	}
 	backfiller := &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount}
-	site, err := page.New(page.Config{
+	site, err := console.New(console.Config{
 		DB: d.db.DB, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
 		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience)},
 	})

@@ -1,6 +1,6 @@
-// Package page is the status page: what an operator looks at all day, as HTML made here. It needs no script and asks no other host
+// Package console is the status page: what an operator looks at all day, as HTML made here. It needs no script and asks no other host
 // for anything. Who may see it is the server's business; what a form needs beside that, see forms.go.
-package page
+package console
 
 import (
 	"bytes"
@@ -67,7 +67,7 @@ type Site struct {
 // New reads the templates, which are part of the program, and fails where one of them is at fault.
 func New(cfg Config) (*Site, error) {
 	if cfg.DB == nil || cfg.Log == nil || cfg.Actions == nil {
-		return nil, errors.New("page config lacks DB, Log or Actions")
+		return nil, errors.New("console config lacks DB, Log or Actions")
 	}
 	s := &Site{cfg: cfg, templates: map[string]*template.Template{}, cross: http.NewCrossOriginProtection()}
 	var err error

@@ -1,0 +1,366 @@
+package api
+
+import (
+	"context"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/api/console"
+	"github.com/trunkline/trunkline/jobs"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convoso"
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/walk"
+)
+
+// withPage serves the status page with buttons that act.
+func withPage(t *testing.T) func(*Config) {
+	t.Helper()
+	return func(c *Config) {
+		db := c.Leads.(*store.DB)
+		queue, err := jobs.NewQueue(db.Pool, c.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings, err := convoso.NewSettings(convoso.Config{Account: store.DefaultAccount})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fold := &store.Reconciler{DB: db, MaxAge: time.Hour, Facts: func(r *pipeline.Record) (pipeline.Facts, error) { return settings.Facts(*r) }}
+		drain := &store.InboxDrain{DB: db, Read: jobs.ReadConvoso(settings), Wake: func(context.Context, pgx.Tx) error { return nil }}
+		site, err := console.New(console.Config{DB: db, Log: c.Log, AdminToken: c.AdminToken, Version: "test", Lookback: 48 * time.Hour, Actions: &jobs.Operator{
+			DB: db, Queue: queue, Backfills: &jobs.Backfiller{DB: db, Queue: queue, Account: store.DefaultAccount},
+			Replayer: &jobs.Replayer{DB: db, Fold: fold, Inbox: drain, Patience: time.Second, Stream: func(pipeline.Source, string) (*walk.Stream, *store.TypedTable, bool) { return nil, nil, false }},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Page = site
+	}
+}
+
+// browser looks at pages as a browser does: it follows no redirect by itself and keeps its cookies.
+type browser struct {
+	w       *world
+	cookies map[string]string
+	// headers go with every request, name, value, name, value.
+	headers []string
+}
+
+func (b *browser) do(method, path string, form url.Values, headers ...string) answer {
+	b.w.t.Helper()
+	req, err := http.NewRequestWithContext(b.w.t.Context(), method, b.w.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	all := slices.Concat(b.headers, headers)
+	for i := 0; i+1 < len(all); i += 2 {
+		req.Header.Set(all[i], all[i+1])
+	}
+	for name, value := range b.cookies {
+		req.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	resp, err := (&http.Client{Transport: b.w.client.Transport, Timeout: 60 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	for _, c := range resp.Cookies() {
+		if b.cookies == nil {
+			b.cookies = map[string]string{}
+		}
+		b.cookies[c.Name] = c.Value
+	}
+	return answer{resp.StatusCode, resp.Header, body}
+}
+
+func (b *browser) get(path string, headers ...string) answer {
+	b.w.t.Helper()
+	return b.do(http.MethodGet, path, nil, headers...)
+}
+
+var formWord = regexp.MustCompile(`name="form" value="([^"]+)"`)
+
+// press sends the form of a page that goes to an address, with the fields beside those that the page has.
+func (b *browser) press(path, action string, fields ...string) answer {
+	b.w.t.Helper()
+	got := b.get(path)
+	text := string(got.body)
+	if !strings.Contains(text, `action="`+action+`"`) {
+		b.w.t.Fatalf("%s (%d) has no form for %s", path, got.status, action)
+	}
+	form := url.Values{"form": {html.UnescapeString(formWord.FindStringSubmatch(text)[1])}}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	return b.do(http.MethodPost, action, form, "Sec-Fetch-Site", "same-origin")
+}
+
+// fill makes n rows of every kind.
+func (w *world) fill(n string) {
+	w.t.Helper()
+	rows, err := os.ReadFile("console/testdata/rows.sql")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.exec("set trunkline.rows = " + n + ";" + string(rows) + "; reset trunkline.rows")
+}
+
+var links = regexp.MustCompile(`href="(/[^"]*)"`)
+
+// TestPagesHoldWhatTheyShow walks through every page there is, following every link, over no, few and many rows: none fails, none
+// lets a vendor's text be markup, none names a person, and none sends the browser anywhere else.
+func TestPagesHoldWhatTheyShow(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []string{"0", "10", "300"} {
+		t.Run(rows, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withPage(t)).start()
+			if rows != "0" {
+				w.fill(rows)
+			}
+			b := &browser{w: w}
+			todo, seen, kinds := []string{"/"}, map[string]bool{"/": true}, map[string]int{}
+			all := ""
+			for len(todo) > 0 {
+				path := todo[0]
+				todo = todo[1:]
+				got := b.get(path)
+				text := string(got.body)
+				if got.status != http.StatusOK {
+					t.Fatalf("%s: %d\n%.2000s", path, got.status, text)
+				}
+				if strings.HasPrefix(path, "/assets/") || path == "/docs" {
+					continue
+				}
+				all += text
+				if policy := got.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || got.header.Get("Cache-Control") != "no-store" {
+					t.Errorf("%s: policy %q, cache %q", path, policy, got.header.Get("Cache-Control"))
+				}
+				for _, bad := range []string{"<script>alert", "<b>", "Canaria", "Canary Holdings", "@canary.example", "5550123", "+1305555", "style=", "://", "ZgotmplZ", "NaN", "%!"} {
+					if strings.Contains(text, bad) {
+						t.Errorf("%s holds %q", path, bad)
+					}
+				}
+				for _, l := range links.FindAllStringSubmatch(text, -1) {
+					next, _, _ := strings.Cut(html.UnescapeString(l[1]), "#")
+					kind := regexp.MustCompile(`[0-9a-f-]{36}|=[^&]*`).ReplaceAllString(next, "*")
+					if next == "" || seen[next] || kinds[kind] >= 4 {
+						continue
+					}
+					seen[next] = true
+					kinds[kind]++
+					todo = append(todo, next)
+				}
+			}
+			if rows == "0" {
+				return
+			}
+			for _, want := range []string{"&lt;script&gt;alert(&#34;campaign&#34;)", "&lt;script&gt;alert(&#34;shape&#34;)", "not understood", "&#43;*********", "Xxxxxxx", "trunkline deliveries resolve", "<progress", `class="hole"`, `class="covered"`, "duplicate_phone"} {
+				if !strings.Contains(all, want) {
+					t.Errorf("no page holds %q", want)
+				}
+			}
+			for _, kind := range []string{"/ui/deliveries/*", "/ui/inbox/*", "/ui/quarantine/*", "/ui/backfills/*", "/ui/streams/*/default/ipscape/activities", "/ui/speed?from*&step*&to*", "/ui/jobs?kind*&state*"} {
+				if kinds[kind] == 0 {
+					t.Errorf("no link of the kind %s was found", kind)
+				}
+			}
+			if rows == "300" && kinds["/ui/deliveries?before*&before_id*"] == 0 {
+				t.Errorf("no list leads to older rows: %v", kinds)
+			}
+		})
+	}
+}
+
+// TestPageAdmission: the machine itself, the admin token, and who has signed in with it; nobody else, and nothing is told to others.
+func TestPageAdmission(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withPage(t)).start()
+	proxied := []string{"X-Forwarded-For", "192.0.2.7"}
+	outside := &browser{w: w, headers: proxied}
+	for _, path := range []string{"/", "/ui/deliveries?state=unknown", "/ui/jobs"} {
+		if got := (&browser{w: w}).get(path); got.status != http.StatusOK {
+			t.Errorf("%s on the machine itself: %d", path, got.status)
+		}
+		got := outside.get(path)
+		if to := got.header.Get("Location"); got.status != http.StatusSeeOther || to != "/ui/login?next="+url.QueryEscape(path) || strings.Contains(string(got.body), "Deliveries") {
+			t.Errorf("%s from outside: %d to %q", path, got.status, to)
+		}
+		if got := outside.get(path, "Authorization", "Bearer "+adminToken); got.status != http.StatusOK {
+			t.Errorf("%s with the token: %d", path, got.status)
+		}
+		for _, wrong := range []string{"Bearer " + adminToken + "x", "Bearer " + w.key, "Bearer"} {
+			if got := outside.get(path, "Authorization", wrong); got.status != http.StatusForbidden || !strings.Contains(string(got.body), "TRUNKLINE_ADMIN_TOKEN") {
+				t.Errorf("%s with another token: %d", path, got.status)
+			}
+		}
+		if got := (&browser{w: w}).get(path, "X-Forwarded-Host", "elsewhere.example"); got.status != http.StatusSeeOther {
+			t.Errorf("%s through a proxy: %d", path, got.status)
+		}
+	}
+	login := "/ui/login?next=%2Fui%2Fjobs"
+	if got := outside.press(login, "/ui/login", "token", "wrong", "next", "/ui/jobs"); got.status != http.StatusForbidden || outside.cookies != nil {
+		t.Errorf("a wrong token: %d, cookies %v", got.status, outside.cookies)
+	}
+	for _, next := range []string{"//evil.example/", "https://evil.example", "/\\evil.example", "javascript:alert(1)", ""} {
+		if got := outside.press(login, "/ui/login", "token", adminToken, "next", next); got.status != http.StatusSeeOther || got.header.Get("Location") != "/" {
+			t.Errorf("signing in leads to %q instead of %q", got.header.Get("Location"), next)
+		}
+	}
+	got := outside.press(login, "/ui/login", "token", adminToken, "next", "/ui/jobs")
+	cookie := got.header.Get("Set-Cookie")
+	if got.header.Get("Location") != "/ui/jobs" || !strings.Contains(cookie, "HttpOnly") || !strings.Contains(cookie, "SameSite=Strict") || strings.Contains(cookie, adminToken) {
+		t.Errorf("signing in leads to %q with cookie %q", got.header.Get("Location"), cookie)
+	}
+	if got := outside.get("/"); got.status != http.StatusOK || !strings.Contains(string(got.body), "Sign out") {
+		t.Errorf("signed in: %d", got.status)
+	}
+	for _, forged := range []string{"", "99999999999.", "99999999999." + strings.Split(outside.cookies["trunkline_session"], ".")[1]} {
+		if got := (&browser{w: w, headers: proxied, cookies: map[string]string{"trunkline_session": forged}}).get("/"); got.status != http.StatusSeeOther {
+			t.Errorf("a forged cookie: %d", got.status)
+		}
+	}
+	if got := outside.press("/", "/ui/logout"); got.status != http.StatusSeeOther || outside.get("/").status != http.StatusSeeOther {
+		t.Errorf("signing out: %d", got.status)
+	}
+	for range 30 {
+		got = outside.press(login, "/ui/login", "token", "guess")
+	}
+	if got.status != http.StatusTooManyRequests {
+		t.Errorf("the thirtieth guess: %d", got.status)
+	}
+	if strings.Contains(w.log.String(), adminToken) {
+		t.Error("the log holds the token")
+	}
+
+	closed := newWorld(t, func(c *Config) { c.AdminToken = "" }, withPage(t)).start()
+	if got := (&browser{w: closed, headers: proxied}).get("/"); got.status != http.StatusForbidden {
+		t.Errorf("from outside, without any token: %d", got.status)
+	}
+	if got := (&browser{w: closed}).get("/"); got.status != http.StatusOK {
+		t.Errorf("on the machine, without any token: %d", got.status)
+	}
+}
+
+// TestPageActions presses every button: each acts once, on what it says, and not for another site's page.
+func TestPageActions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withPage(t)).start()
+	w.fill("200")
+	b := &browser{w: w}
+	state := func(table string, id uuid.UUID) (s string) {
+		t.Helper()
+		if err := w.db.Pool.QueryRow(t.Context(), `select state from ops.`+table+` where id = $1`, id).Scan(&s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one := func(sql string) (id uuid.UUID) {
+		t.Helper()
+		if err := w.db.Pool.QueryRow(t.Context(), sql).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	step := func(kind, table string, id uuid.UUID, action, want, said string, fields ...string) {
+		t.Helper()
+		path := "/ui/" + kind + "/" + id.String()
+		got := b.press(path, path+"/"+action, fields...)
+		if got.status != http.StatusSeeOther || !strings.HasPrefix(got.header.Get("Location"), path+"?done=") {
+			t.Errorf("%s of %s: %d to %q", action, kind, got.status, got.header.Get("Location"))
+			return
+		}
+		if s := state(table, id); s != want {
+			t.Errorf("%s of %s: state %s, want %s", action, kind, s, want)
+		}
+		if after := b.get(got.header.Get("Location")); after.status != http.StatusOK || !strings.Contains(string(after.body), said) {
+			t.Errorf("%s of %s: the page does not say %q", action, kind, said)
+		}
+	}
+	unknown := one(`select id from ops.deliveries where state = 'unknown' and class = 'rings' order by id limit 1`)
+	path := "/ui/deliveries/" + unknown.String()
+	for name, try := range map[string]func() answer{
+		"no word": func() answer { return b.do(http.MethodPost, path+"/confirmed", url.Values{"sure": {"yes"}}) },
+		"another word": func() answer {
+			return b.do(http.MethodPost, path+"/confirmed", url.Values{"sure": {"yes"}, "form": {"99999999999.x"}})
+		},
+		"another site": func() answer {
+			b.headers = []string{"Sec-Fetch-Site", "cross-site"}
+			defer func() { b.headers = nil }()
+			return b.do(http.MethodPost, path+"/confirmed", url.Values{"sure": {"yes"}})
+		},
+		"another site's token": func() answer {
+			return b.do(http.MethodPost, path+"/confirmed", url.Values{"sure": {"yes"}}, "Origin", "https://evil.example", "Authorization", "Bearer "+adminToken)
+		},
+	} {
+		if got := try(); got.status != http.StatusForbidden || state("deliveries", unknown) != "unknown" {
+			t.Errorf("%s: %d, state %s", name, got.status, state("deliveries", unknown))
+		}
+	}
+	step("deliveries", "deliveries", unknown, "retry", "unknown", "tick the box")
+	step("deliveries", "deliveries", unknown, "retry", "ready", "ready again", "sure", "yes")
+	if n := w.count(`select count(*) from river.river_job where kind = 'deliver' and state = 'available'`); n != 1 {
+		t.Errorf("%d jobs wake the destination", n)
+	}
+	step("deliveries", "deliveries", unknown, "cancel", "cancelled", "is cancelled", "sure", "yes")
+	step("deliveries", "deliveries", one(`select id from ops.deliveries where state = 'unknown' order by id limit 1`), "confirmed", "confirmed", "settled", "sure", "yes")
+	step("deliveries", "deliveries", one(`select id from ops.deliveries where state = 'unknown' order by id limit 1`), "rejected", "rejected", "settled", "sure", "yes")
+	step("deliveries", "deliveries", one(`select id from ops.deliveries where state = 'rejected' and class = 'keyed' and reason <> 'operator' order by id limit 1`), "retry", "ready", "ready again")
+	if got := b.do(http.MethodPost, path+"/explode", url.Values{"form": {html.UnescapeString(formWord.FindStringSubmatch(string(b.get("/ui/deliveries/" + unknown.String()).body))[1])}}); got.status != http.StatusNotFound {
+		t.Errorf("an action that there is not: %d", got.status)
+	}
+
+	running := one(`select id from ops.backfills where state = 'running' order by id limit 1`)
+	step("backfills", "backfills", running, "pause", "paused", "It is paused")
+	step("backfills", "backfills", running, "resume", "running", "It goes on")
+	step("backfills", "backfills", running, "cancel", "running", "tick the box")
+	step("backfills", "backfills", running, "cancel", "cancelled", "is cancelled", "sure", "yes")
+
+	post := one(`select id from ops.inbox where state = 'unclassified' and source = 'convoso' order by id limit 1`)
+	w.exec(`update ops.inbox set body = $2 where id = $1`, post, []byte(`{"call_log_id": "77", "status": "CB", "lead_id": "5", "phone_number": "3055550199"}`))
+	step("inbox", "inbox", post, "replay", "done", "read again")
+
+	item := one(`select id from ops.quarantine where source = 'ipscape' order by id limit 1`)
+	step("quarantine", "quarantine", item, "replay", "open", "0 fixed, 1 left")
+	step("quarantine", "quarantine", item, "replay-alike", "open", "0 fixed, ")
+	if !strings.Contains(w.log.String(), "a person acted on the status page") {
+		t.Error("the log does not tell of what was done")
+	}
+}
+
+// TestPageWithoutADatabase says so, and nothing of how.
+func TestPageWithoutADatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withPage(t)).start()
+	b := &browser{w: w}
+	if got := b.get("/ui/deliveries/" + uuid.NewString()); got.status != http.StatusNotFound || !strings.Contains(string(got.body), "<h1>Not Found</h1>") {
+		t.Errorf("what there is not: %d", got.status)
+	}
+	w.db.Pool.Close()
+	for _, path := range []string{"/", "/ui/deliveries", "/ui/quarantine"} {
+		got := b.get(path)
+		text := string(got.body)
+		if got.status != http.StatusServiceUnavailable || !strings.Contains(text, "The database cannot be read now") || strings.Contains(text, "goroutine") || strings.Contains(text, "pool") {
+			t.Errorf("%s without a database: %d\n%.1500s", path, got.status, text)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package status_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/trunkline/trunkline/api/status"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func exec(t *testing.T, pool *pgxpool.Pool, sql string) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// seqRead counts the rows that scans of whole tables have read so far, of the tables that grow for years.
+func seqRead(t *testing.T, pool *pgxpool.Pool) (rows int) {
+	t.Helper()
+	err := pool.QueryRow(t.Context(), `select coalesce(sum(seq_tup_read), 0)::bigint from pg_stat_user_tables
+		where schemaname = 'ops' and (relname in ('records', 'deliveries', 'quarantine') or relname like 'inbox%')`).Scan(&rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// TestReadFollowsIndexes: what the page asks every few seconds reads no large table whole.
+func TestReadFollowsIndexes(t *testing.T) {
+	t.Parallel()
+	pool := storetest.DB(t)
+	db := &store.DB{Pool: pool, Log: slog.New(slog.DiscardHandler), Clock: time.Now}
+	if _, err := db.EnsureDefault(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := os.ReadFile("../console/testdata/rows.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, pool, string(rows))
+	exec(t, pool, `
+		insert into ops.deliveries (id, org_id, account_id, destination, operation, class, state, source_time, not_before, created_at, settled_at, dedupe)
+		select gen_random_uuid(), org_id, 'default', 'dialedin', 'insert_lead', 'rings', 'confirmed', t, t, t, t, 'old' || i
+		from ops.organisations, generate_series(1, 20000) i, lateral (select now() - interval '2 days' - i * interval '1 minute' as t) x;
+		insert into ops.inbox (id, org_id, source, state, received_at, method, content_type, body)
+		select (lpad(to_hex((extract(epoch from t) * 1000)::bigint), 12, '0') || '7000' || '8' || substr(md5(i::text), 1, 15))::uuid, org_id, 'convoso', 'done', t, 'POST', 'application/json', '{}'
+		from ops.organisations, generate_series(1, 20000) i, lateral (select now() - interval '3 hours' - i * interval '10 seconds' as t) x;
+		insert into ops.quarantine (id, org_id, account_id, source, stream, object_id, reason, error, body, body_hash, first_seen_at, last_seen_at, state)
+		select gen_random_uuid(), org_id, 'default', 'ipscape', 'activities', 'fixed' || i, 'decode', 'e', '', '', now(), now(), 'fixed' from ops.organisations, generate_series(1, 10000) i`)
+	exec(t, pool, `vacuum analyze ops.deliveries, ops.inbox, ops.quarantine, ops.walks, ops.streams`)
+	before := seqRead(t, pool)
+
+	own, err := pgxpool.NewWithConfig(context.Background(), pool.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	looking := &store.DB{Pool: own, Log: db.Log, Clock: time.Now}
+	st, err := status.Read(t.Context(), looking, 48*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.Close() // what a connection has read is told when it ends
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		var open int
+		if err := pool.QueryRow(t.Context(), `select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and state is not null and application_name = $1`,
+			pool.Config().ConnConfig.RuntimeParams["application_name"]).Scan(&open); err != nil {
+			t.Fatal(err)
+		}
+		if open == 0 || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if read := seqRead(t, pool) - before; read > 0 {
+		t.Errorf("%d rows were read by scans of whole tables", read)
+	}
+
+	if st.Well || len(st.Streams) != 4 || st.Quarantine != 10 || st.BadPosts == 0 || st.Obligations == 0 || len(st.Backfills) == 0 || len(st.Posts) == 0 || len(st.Gaps) == 0 {
+		t.Errorf("the status lacks something: %+v", st)
+	}
+	for _, d := range st.Deliveries {
+		if d.Count >= 20000 {
+			t.Errorf("%+v counts what ended days ago", d)
+		}
+	}
+	if line := st.FirstLine(); !strings.HasPrefix(line, "not well: no daemon is running; ") || !strings.Contains(line, "ipscape.activities has 2 holes") {
+		t.Errorf("first line %q", line)
+	}
+	text, err := json.Marshal(st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back struct{ Problems []string }
+	if err := json.Unmarshal(text, &back); err != nil || len(back.Problems) != len(st.Problems) || back.Problems[0] != "no daemon is running" {
+		t.Errorf("as JSON: %v %q", err, back.Problems)
+	}
+}
+
+// TestReadOfNothing: an empty database is a state too.
+func TestReadOfNothing(t *testing.T) {
+	t.Parallel()
+	db := &store.DB{Pool: storetest.DB(t), Log: slog.New(slog.DiscardHandler), Clock: time.Now}
+	st, err := status.Read(t.Context(), db, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(st)
+	if err != nil || strings.Contains(string(text), "null,") && strings.Contains(string(text), `"streams":null`) {
+		t.Errorf("lists of nothing are null: %s %v", text, err)
+	}
+	if st.FirstLine() != "not well: no daemon is running" {
+		t.Errorf("first line %q", st.FirstLine())
+	}
+}
