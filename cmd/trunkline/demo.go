@@ -132,7 +132,7 @@ func whileDemoRuns(ctx context.Context, patience time.Duration, try func() error
 
 // runDemo makes the traffic, waits until nothing is left to do, and prints what came of it.
 func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) error {
-	fmt.Fprintf(p.stderr, "the API listens on http://%s, the simulated vendors on %s\n", d.addr, box.server.URL())
+	fmt.Fprintf(p.stderr, "the status page is http://%s/, the API listens there too, the simulated vendors on %s\n", d.addr, box.server.URL())
 	box.PostTo("http://" + d.addr)
 	if err := makeTraffic(ctx, d, box); err != nil {
 		return fmt.Errorf("demo traffic: %w", err)
