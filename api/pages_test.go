@@ -72,7 +72,7 @@ func (b *browser) do(method, path string, form url.Values, headers ...string) an
 		req.Header.Set(all[i], all[i+1])
 	}
 	for name, value := range b.cookies {
-		req.AddCookie(&http.Cookie{Name: name, Value: value})
+		req.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // of a request
 	}
 	resp, err := (&http.Client{Transport: b.w.client.Transport, Timeout: 60 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
 	if err != nil {

@@ -32,8 +32,7 @@ func (s *Site) backfills(w http.ResponseWriter, r *http.Request) error {
 	}
 	for i := range page.Backfills {
 		b := &page.Backfills[i]
-		id := idLink(short(b.ID), "/ui/backfills/"+b.ID.String())
-		id.Label = "Backfill " + b.ID.String()
+		id := shortLink("Backfill", b.ID, "/ui/backfills/"+b.ID.String())
 		p := &b.Progress
 		list.Rows = append(list.Rows, []cell{
 			id, stateCell(string(b.State)), text(string(b.Source) + " " + strings.Join(b.Streams, ", ")), at(b.Range.From), at(b.Range.To),

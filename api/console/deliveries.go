@@ -99,11 +99,9 @@ func deliveryCells(d *store.DeliveryRow) []cell {
 	}
 	lead := cell{}
 	if d.LeadID != nil {
-		lead = idLink(short(*d.LeadID), "/ui/deliveries?lead="+d.LeadID.String())
-		lead.Label = "Deliveries of lead " + d.LeadID.String()
+		lead = shortLink("Deliveries of lead", *d.LeadID, "/ui/deliveries?lead="+d.LeadID.String())
 	}
-	id := idLink(short(d.ID), "/ui/deliveries/"+d.ID.String())
-	id.Label = "Delivery " + d.ID.String()
+	id := shortLink("Delivery", d.ID, "/ui/deliveries/"+d.ID.String())
 	return []cell{id, stateCell(d.State), text(d.Destination), text(d.Operation), text(why), lead, count(d.Attempts), at(d.CreatedAt), soft(deref(d.Error))}
 }
 

@@ -65,8 +65,7 @@ func (s *Site) inbox(w http.ResponseWriter, r *http.Request) error {
 	list := table{Caption: "Posts", Hidden: true, Empty: "No such post.", Cols: cols("Post", "State", "From", "Received", "~Event", "#Bytes", "#Facts", "#Tries", "~Error")}
 	for i := range posts {
 		p := &posts[i]
-		id := idLink(short(p.ID), "/ui/inbox/"+p.ID.String())
-		id.Label = "Post " + p.ID.String()
+		id := shortLink("Post", p.ID, "/ui/inbox/"+p.ID.String())
 		facts := cell{}
 		if p.Facts != nil {
 			facts = count(*p.Facts)

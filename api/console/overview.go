@@ -213,7 +213,8 @@ func (v *overview) quarantine(st *status.Status) {
 	for _, g := range st.Shapes[:min(len(st.Shapes), shapesShown)] {
 		v.Shapes.Rows = append(v.Shapes.Rows, []cell{
 			text(g.Source + "." + g.Stream), text(g.Reason), text(g.Error),
-			{Text: number(int64(g.Items)), Link: "/ui/quarantine/" + g.Example, Label: status.Many(g.Items, "item", "items") + " like this one"}, at(g.Last),
+			{Text: number(int64(g.Items)), Link: "/ui/quarantine/" + g.Example, Label: status.Many(g.Items, "item", "items") + " like this one"},
+			at(g.Last),
 		})
 	}
 }

@@ -28,8 +28,7 @@ func (s *Site) quarantine(w http.ResponseWriter, r *http.Request) error {
 	}
 	for i := range groups {
 		g := &groups[i]
-		example := idLink(short(g.Example), "/ui/quarantine/"+g.Example.String())
-		example.Label = "Example " + g.Example.String()
+		example := shortLink("Example", g.Example, "/ui/quarantine/"+g.Example.String())
 		items := count(g.Items)
 		items.Link, items.Label = "/ui/quarantine/"+g.Example.String(), status.Many(g.Items, "item", "items")+" of this kind, by an example"
 		list.Rows = append(list.Rows, []cell{

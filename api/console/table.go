@@ -3,6 +3,8 @@ package console
 import (
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // col is a column of a table. Num ones stand to the right; Long ones hold texts of others, which may be broken anywhere.
@@ -38,8 +40,12 @@ func code(s string) cell       { return cell{Text: s, Code: true} }
 func soft(s string) cell       { return cell{Text: s, Class: "soft"} }
 func at(t time.Time) cell      { return cell{At: t} }
 func count(n int) cell         { return cell{Text: number(int64(n))} }
-func link(s, to string) cell   { return cell{Text: s, Link: to} }
 func idLink(s, to string) cell { return cell{Text: s, Link: to, Code: true} }
+
+// shortLink shows the end of an id, and reads out all of it.
+func shortLink(what string, id uuid.UUID, to string) cell {
+	return cell{Text: short(id), Link: to, Label: what + " " + id.String(), Code: true, Class: "short"}
+}
 
 // stateCell shows a state in the colour of what it means.
 func stateCell(state string) cell { return cell{Text: state, Class: "state " + tone(state)} }
