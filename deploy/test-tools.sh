@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tests that need more than Go and Postgres: a linter of the OpenAPI document, and API clients and webhook receivers in Node.
-# Installs what is missing, Node with the system's package manager and the linter with npm, both pinned where that is ours to
-# do. The tests themselves talk to this machine only.
+# Tests that need more than Go and Postgres: a linter of the OpenAPI document, API clients and webhook receivers in Node, and the
+# status page in a headless Chromium. Installs what is missing, Node and Chromium with the system's package manager and the rest
+# with npm, pinned where that is ours to do. The tests themselves talk to this machine only.
 #
 # What cannot be installed is left out with a line that says so. TEST_TOOLS=required makes that a failure.
 set -eu
@@ -75,12 +75,12 @@ get_node() {
 }
 
 # The lock file's sum beside the packages tells whether they are those it names: then npm is not even asked.
-get_linter() {
+get_packages() {
 	sum=$(cksum <"$here/package-lock.json")
-	[ -x "$here/node_modules/.bin/redocly" ] && [ "$(cat "$here/node_modules/.lock-sum" 2>/dev/null)" = "$sum" ] && return 0
+	[ -x "$here/node_modules/.bin/redocly" ] && [ -d "$here/node_modules/playwright-core" ] && [ "$(cat "$here/node_modules/.lock-sum" 2>/dev/null)" = "$sum" ] && return 0
 	command -v npm >/dev/null 2>&1 || return 1
 	for try in 1 2 3; do
-		say "installing the linter with npm (try $try)"
+		say "installing the linter and the browser's driver with npm (try $try)"
 		if quiet_npm ci --prefix "$here"; then
 			echo "$sum" >"$here/node_modules/.lock-sum"
 			return 0
@@ -89,18 +89,41 @@ get_linter() {
 	return 1
 }
 
+has_chromium() { node -e "import('$PWD/$here/browser.mjs').then((b) => process.exit(b.findChromium() ? 0 : 1), () => process.exit(1))"; }
+
+# Only a browser that is packaged for the system will do: one that npm downloads by itself is not pinned by anything here.
+get_chromium() {
+	has_chromium && return 0
+	if command -v apt-get >/dev/null 2>&1 && may_be_root; then
+		say "installing chromium with apt-get"
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2 || true
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium </dev/null >&2 || true
+	fi
+	has_chromium
+}
+
 if ! get_node; then
 	without "no Node of 20.19 or later here, and none could be installed: its tests are left out"
 	exit 0
 fi
-if get_linter; then
+tests=$here/api.test.mjs
+if get_packages; then
 	say "linting api/openapi.json"
 	# It would tell its maker of each use, and ask for news.
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		bounded 120 "$here/node_modules/.bin/redocly" lint --config "$here/redocly.yaml" api/openapi.json </dev/null
 else
-	without "the registry of npm cannot be reached: the OpenAPI document is not linted"
+	without "the registry of npm cannot be reached: the OpenAPI document is not linted, the status page not looked at"
+fi
+if [ -d "$here/node_modules/playwright-core" ]; then
+	if get_chromium; then
+		tests="$tests $here/page.test.mjs"
+	else
+		without "no Chromium here, and none could be installed: the status page is not looked at"
+	fi
 fi
 
 say "driving a daemon with Node"
-exec node --test --test-reporter=spec "$here/api.test.mjs"
+# One file after the other: each has daemons and databases of its own.
+# shellcheck disable=SC2086 # tests is a list
+exec node --test --test-concurrency=1 --test-reporter=spec $tests
