@@ -16,6 +16,7 @@ func TestSpeedToLead(t *testing.T) {
 	t.Parallel()
 	w := newPushWorld(t)
 	w.at(120)
+	mustExec(t, w.db, `insert into ops.organisations (org_id, name) values ($1, 'speedy') on conflict do nothing`, foldOrg)
 	lead := func(created time.Duration, dialled, answered *time.Time) uuid.UUID {
 		id, at := uuid.New(), w.db.Now().Add(-created)
 		mustExec(t, w.db, `insert into pipeline.leads (org_id, lead_id, phones, source, priority, stage_key, content_hash, first_source_time, created_at, updated_at,
