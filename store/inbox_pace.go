@@ -49,7 +49,7 @@ func (db *DB) PostPace(ctx context.Context, q Queryer, minutes int) ([]PostMinut
 func idFloor(t time.Time) uuid.UUID {
 	var id uuid.UUID
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(max(t.UnixMilli(), 0))) //nolint:gosec // not below zero
+	binary.BigEndian.PutUint64(ms[:], uint64(max(t.UnixMilli(), 0)))
 	copy(id[:6], ms[2:])
 	return id
 }
