@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,25 @@ const (
 	maxPostError   = 500
 	maxQuery       = 1 << 20
 )
+
+// emptyErased takes the bytes from posts that name an erased person and that no drain will read: those that it reads it empties
+// itself, for they may tell of others too. The posts are the caller's copies.
+func (db *DB) emptyErased(ctx context.Context, tx pgx.Tx, posts []Post) error {
+	for i := range posts {
+		p := &posts[i]
+		if p.State == PostNew {
+			continue
+		}
+		erased, err := db.scrubbed(ctx, tx, p.Org, slices.Concat(p.Body, []byte{'\n'}, []byte(p.Query)))
+		if err != nil {
+			return err
+		}
+		if erased {
+			p.Body, p.Query = nil, ""
+		}
+	}
+	return nil
+}
 
 // The conflict clause makes a second try of the same group harmless, whose first commit may have been carried out.
 const inboxInsertSQL = `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,8 @@ type settledPost struct {
 	state string
 	of    *uuid.UUID
 	err   error
+	// erased tells that it named somebody who was erased: its bytes go.
+	erased bool
 }
 
 // settle reads the posts, lands what they tell, and marks them, all in the caller's transaction.
@@ -165,6 +168,9 @@ func (d *InboxDrain) settle(ctx context.Context, tx pgx.Tx, posts []Post) error 
 		if out[i].err != nil {
 			out[i].state = "quarantined"
 		}
+	}
+	if err := d.leaveOut(ctx, tx, out); err != nil {
+		return err
 	}
 	if err := d.markDuplicates(ctx, tx, out); err != nil {
 		return err
@@ -191,7 +197,7 @@ func (d *InboxDrain) settle(ctx context.Context, tx pgx.Tx, posts []Post) error 
 			well = append(well, factID{out[i].post.Org, DefaultAccount, out[i].post.Source, inboxStream, out[i].post.ID.String()})
 			continue
 		}
-		if err := d.DB.Quarantine(ctx, tx, quarantineOf(out[i].post, out[i].err)); err != nil {
+		if err := d.quarantine(ctx, tx, out[i].post, out[i].err); err != nil {
 			return err
 		}
 	}
@@ -228,30 +234,41 @@ func quarantineOf(p *Post, err error) QuarantineItem {
 	}
 }
 
-// land stores the facts, stream by stream in a fixed order, which keeps concurrent drains from waiting in a circle.
-func (d *InboxDrain) land(ctx context.Context, tx pgx.Tx, out []settledPost) (written int, err error) {
-	type group struct {
-		target Target
-		recs   []LandRecord
-	}
-	groups := map[string]*group{}
+// factGroup are the facts of one stream.
+type factGroup struct {
+	target Target
+	facts  []*InboxFact
+}
+
+// byStream groups the facts by stream, in a fixed order, which keeps concurrent drains from waiting in a circle.
+func byStream(out []settledPost) []*factGroup {
+	groups := map[string]*factGroup{}
 	for i := range out {
-		for _, f := range out[i].facts {
+		for j := range out[i].facts {
+			f := &out[i].facts[j]
 			t := f.Target
 			name := strings.Join([]string{t.Org.String(), t.Account, string(t.Source), t.Stream}, "|")
 			if groups[name] == nil {
-				groups[name] = &group{target: t}
+				groups[name] = &factGroup{target: t}
 			}
-			groups[name].recs = append(groups[name].recs, f.Record)
+			groups[name].facts = append(groups[name].facts, f)
 		}
 	}
-	names := make([]string, 0, len(groups))
-	for name := range groups {
-		names = append(names, name)
+	sorted := make([]*factGroup, 0, len(groups))
+	for _, name := range slices.Sorted(maps.Keys(groups)) {
+		sorted = append(sorted, groups[name])
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		landed, err := d.DB.Land(ctx, tx, groups[name].target, groups[name].recs, LandOptions{Bump: true})
+	return sorted
+}
+
+// land stores the facts.
+func (d *InboxDrain) land(ctx context.Context, tx pgx.Tx, out []settledPost) (written int, err error) {
+	for _, g := range byStream(out) {
+		recs := make([]LandRecord, len(g.facts))
+		for i, f := range g.facts {
+			recs[i] = f.Record
+		}
+		landed, err := d.DB.Land(ctx, tx, g.target, recs, LandOptions{Bump: true})
 		if err != nil {
 			return 0, err
 		}
@@ -260,18 +277,39 @@ func (d *InboxDrain) land(ctx context.Context, tx pgx.Tx, out []settledPost) (wr
 	return written, nil
 }
 
+// leaveOut takes the facts that name somebody who was erased out of the posts, before anything of them is noted.
+func (d *InboxDrain) leaveOut(ctx context.Context, tx pgx.Tx, out []settledPost) error {
+	for _, g := range byStream(out) {
+		recs := make([]*LandRecord, len(g.facts))
+		for i, f := range g.facts {
+			recs[i] = &f.Record
+		}
+		if _, err := d.DB.keepOut(ctx, tx, &g.target, recs); err != nil {
+			return err
+		}
+	}
+	for i := range out {
+		p := &out[i]
+		told := len(p.facts)
+		p.facts = slices.DeleteFunc(p.facts, func(f InboxFact) bool { return f.Record.erased })
+		p.erased = len(p.facts) < told
+	}
+	return nil
+}
+
 const inboxMarkSQL = `
 update ops.inbox i
-set state = m.state, duplicate_of = m.duplicate_of, facts = m.facts, error = m.error, attempts = i.attempts + 1, settled_at = @now
-from unnest(@ids::uuid[], @received::timestamptz[], @states::text[], @duplicates::uuid[], @facts::integer[], @errors::text[])
-  as m (id, received_at, state, duplicate_of, facts, error)
+set state = m.state, duplicate_of = m.duplicate_of, facts = m.facts, error = m.error, attempts = i.attempts + 1, settled_at = @now,
+  body = case when m.erased then '' else i.body end, query = case when m.erased then '' else i.query end
+from unnest(@ids::uuid[], @received::timestamptz[], @states::text[], @duplicates::uuid[], @facts::integer[], @errors::text[], @erased::boolean[])
+  as m (id, received_at, state, duplicate_of, facts, error, erased)
 where i.id = m.id and i.received_at = m.received_at`
 
 // mark writes down what became of the posts.
 func (d *InboxDrain) mark(ctx context.Context, tx pgx.Tx, out []settledPost) error {
 	n := len(out)
 	ids, received, states := make([]uuid.UUID, n), make([]time.Time, n), make([]string, n)
-	duplicates, facts, problems := make([]*uuid.UUID, n), make([]int32, n), make([]*string, n)
+	duplicates, facts, problems, erased := make([]*uuid.UUID, n), make([]int32, n), make([]*string, n), make([]bool, n)
 	for i := range out {
 		p := &out[i]
 		ids[i], received[i], states[i] = p.post.ID, p.post.ReceivedAt, p.state
@@ -279,9 +317,10 @@ func (d *InboxDrain) mark(ctx context.Context, tx pgx.Tx, out []settledPost) err
 		if p.err != nil {
 			problems[i] = optional(cleanText(p.err.Error(), maxPostError))
 		}
+		erased[i] = p.erased
 	}
 	_, err := tx.Exec(ctx, inboxMarkSQL, pgx.StrictNamedArgs{
-		"now": d.DB.Now(), "ids": ids, "received": received, "states": states, "duplicates": duplicates, "facts": facts, "errors": problems,
+		"now": d.DB.Now(), "ids": ids, "received": received, "states": states, "duplicates": duplicates, "facts": facts, "errors": problems, "erased": erased,
 	})
 	if err != nil {
 		return fmt.Errorf("marking posts: %w", err)
@@ -310,8 +349,28 @@ func (d *InboxDrain) fail(ctx context.Context, id uuid.UUID, problem error) erro
 		if err != nil {
 			return fmt.Errorf("counting a failed try of post %s: %w", id, err)
 		}
-		return d.DB.Quarantine(ctx, tx, quarantineOf(&p, problem))
+		return d.quarantine(ctx, tx, &p, problem)
 	})
+}
+
+const inboxForgetSQL = `
+update ops.inbox
+set body = '', query = ''
+where id = @id`
+
+// quarantine keeps a post that could not be read. Where it names somebody who was erased its bytes are kept nowhere.
+func (d *InboxDrain) quarantine(ctx context.Context, tx pgx.Tx, p *Post, problem error) error {
+	erased, err := d.DB.scrubbed(ctx, tx, p.Org, slices.Concat(p.Body, []byte{'\n'}, []byte(p.Query)))
+	if err != nil {
+		return err
+	}
+	if erased {
+		p.Body = nil
+		if _, err := tx.Exec(ctx, inboxForgetSQL, pgx.StrictNamedArgs{"id": p.ID}); err != nil {
+			return fmt.Errorf("emptying post %s: %w", p.ID, err)
+		}
+	}
+	return d.DB.Quarantine(ctx, tx, quarantineOf(p, problem))
 }
 
 const inboxReplaySQL = `

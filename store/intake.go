@@ -229,6 +229,9 @@ func (in *Intake) write(ctx context.Context, posts []Post) (err error) {
 		if err := suppress(ctx, tx, suppressionsOf(posts), in.db.Now()); err != nil {
 			return err
 		}
+		if err := in.db.emptyErased(ctx, tx, posts); err != nil {
+			return err
+		}
 		if err := insertPosts(ctx, tx, posts); err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ type OwnRecord struct {
 }
 
 // Land stores the records and folds them. Opt-outs among them cancel what was ready to ring in this very transaction
-// (law 6).
+// (law 6). It fails with ErrErased where one names somebody who was erased.
 func (o *OwnWrite) Land(ctx context.Context, records []OwnRecord, optOuts []Suppression) error {
 	rows := make([]suppressionRow, 0, len(optOuts))
 	for _, s := range optOuts {
@@ -128,6 +128,9 @@ func (o *OwnWrite) Land(ctx context.Context, records []OwnRecord, optOuts []Supp
 		landed, err := o.w.db.Land(ctx, o.tx, target, []LandRecord{rec}, LandOptions{Bump: true})
 		if err != nil {
 			return err
+		}
+		if landed.Erased > 0 {
+			return ErrErased
 		}
 		written = append(written, landed.Records...)
 	}

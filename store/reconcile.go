@@ -399,28 +399,19 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id int64
-		var payload string
-		var sourceTime *time.Time
-		rec := pipeline.Record{Org: f.org}
-		if err := rows.Scan(&id, &rec.Account, &rec.Source, &rec.Stream, &rec.ObjectID, &payload, &rec.ObservedAt,
-			&rec.FirstSeenAt, &sourceTime, &rec.ZoneAssumed); err != nil {
-			return fmt.Errorf("reading a record: %w", err)
+		id, rec, err := scanRecord(rows, f.org)
+		if err != nil {
+			return err
 		}
-		rec.Payload = []byte(payload)
-		rec.ObservedAt, rec.FirstSeenAt = rec.ObservedAt.UTC(), rec.FirstSeenAt.UTC()
-		if sourceTime != nil {
-			rec.SourceTime = sourceTime.UTC()
-		}
-		facts, err := r.factsOf(&rec)
+		facts, err := r.factsOf(rec)
 		if err != nil {
 			facts = pipeline.Facts{}
 			f.unread[id] = true
-			failed = append(failed, bad{&rec, err})
+			failed = append(failed, bad{rec, err})
 		} else if f.seeds[id] {
 			well = append(well, factID{f.org, rec.Account, string(rec.Source), rec.Stream, rec.ObjectID})
 		}
-		f.told[id] = pipeline.TellOf(&rec, facts)
+		f.told[id] = pipeline.TellOf(rec, facts)
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("reading records: %w", err)
@@ -438,6 +429,23 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 		}
 	}
 	return markFixed(ctx, tx, ReasonFacts, well)
+}
+
+// scanRecord reads a row of recordsByIDSQL.
+func scanRecord(rows pgx.Rows, org uuid.UUID) (id int64, rec *pipeline.Record, err error) {
+	var payload string
+	var sourceTime *time.Time
+	rec = &pipeline.Record{Org: org}
+	if err := rows.Scan(&id, &rec.Account, &rec.Source, &rec.Stream, &rec.ObjectID, &payload, &rec.ObservedAt,
+		&rec.FirstSeenAt, &sourceTime, &rec.ZoneAssumed); err != nil {
+		return 0, nil, fmt.Errorf("reading a record: %w", err)
+	}
+	rec.Payload = []byte(payload)
+	rec.ObservedAt, rec.FirstSeenAt = rec.ObservedAt.UTC(), rec.FirstSeenAt.UTC()
+	if sourceTime != nil {
+		rec.SourceTime = sourceTime.UTC()
+	}
+	return id, rec, nil
 }
 
 // factsOf shields the batch from a record that breaks the code that reads it.

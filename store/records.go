@@ -40,6 +40,8 @@ type LandRecord struct {
 	// landed is what Land did with it, and was the source's time of the version that it replaced.
 	landed landedAs
 	was    time.Time
+	// erased tells that it names somebody who was erased, and is not landed.
+	erased bool
 }
 
 // landedAs is what became of a record that was landed.
@@ -78,10 +80,12 @@ func (o *LandOptions) bumps(object string) bool {
 	return o.Bump || slices.Contains(o.BumpThese, object)
 }
 
-// Landed counts what became of a batch; the four counts add up to the observations given.
+// Landed counts what became of a batch; the five counts add up to the observations given.
 type Landed struct {
 	// New objects, Changed versions, Unchanged content, and Older observations than the one stored.
 	New, Changed, Unchanged, Older int
+	// Erased are observations of people who were erased: they are not kept.
+	Erased int
 	// Records are the ids of the rows that were written, for a caller who folds them at once.
 	Records []int64
 }
@@ -94,18 +98,28 @@ func (l *Landed) add(o Landed) {
 	l.Changed += o.Changed
 	l.Unchanged += o.Unchanged
 	l.Older += o.Older
+	l.Erased += o.Erased
 	l.Records = append(l.Records, o.Records...)
 }
 
 // Land stores observations: each object's row holds its latest one by (observed_at, content hash), so that any order and
 // any batching of the same observations end in the same row. A version that is replaced goes to ops.record_history; every
 // version that is written gets its typed row and a row in ops.reconcile_queue; equal content (the same bytes, or the same
-// JSON) writes nothing, except what LandOptions and an earlier first_seen_at ask for.
+// JSON) writes nothing, except what LandOptions and an earlier first_seen_at ask for. What names somebody who was erased is
+// left out and counted.
 //
 // tx must be READ COMMITTED. Land is safe beside other Lands of the same objects, and one Land alone cannot deadlock with
 // another; a transaction that lands several batches should land them in a fixed order.
 func (db *DB) Land(ctx context.Context, tx pgx.Tx, t Target, recs []LandRecord, o LandOptions) (Landed, error) {
 	var total Landed
+	given := make([]*LandRecord, len(recs))
+	for i := range recs {
+		given[i] = &recs[i]
+	}
+	var err error
+	if total.Erased, err = db.keepOut(ctx, tx, &t, given); err != nil {
+		return Landed{}, fmt.Errorf("landing %d records of %s.%s: %w", len(recs), t.Source, t.Stream, err)
+	}
 	versions := rounds(recs, &total)
 	for i, round := range versions {
 		l := landing{tx: tx, t: &t, o: o, now: db.Now(), lockAll: i == 0 && len(versions) > 1}
@@ -151,12 +165,15 @@ func (o *observation) after(at time.Time, hash []byte) bool {
 // one after the other, oldest first, and each leaves its trace in the history. Nearly always there is one round. Repeated
 // observations of the same content are joined here and counted as unchanged.
 func rounds(recs []LandRecord, total *Landed) [][]*observation {
-	all := make([]observation, len(recs))
+	all := make([]observation, 0, len(recs))
 	for i := range recs {
 		r := &recs[i]
 		r.landed, r.was = notWritten, time.Time{}
+		if r.erased {
+			continue
+		}
 		at := micros(r.ObservedAt)
-		all[i] = observation{LandRecord: r, hash: sha256.Sum256(r.Payload), observedAt: at, firstSeen: at}
+		all = append(all, observation{LandRecord: r, hash: sha256.Sum256(r.Payload), observedAt: at, firstSeen: at})
 	}
 	slices.SortStableFunc(all, func(a, b observation) int {
 		return cmp.Or(strings.Compare(a.ObjectID, b.ObjectID), a.observedAt.Compare(b.observedAt), slices.Compare(a.hash[:], b.hash[:]))

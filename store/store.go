@@ -32,6 +32,8 @@ type DB struct {
 	Log  *slog.Logger
 	// Clock tells the time; use DB.Now, which cuts it to what a timestamptz can hold.
 	Clock func() time.Time
+	// Erased keeps out what is told of erased people. Nil keeps out nothing; whatever lands records in earnest has one.
+	Erased *ErasureGuard
 
 	// beat is the newest heartbeat that this process has committed.
 	beat atomic.Pointer[Heartbeat]

@@ -41,6 +41,7 @@ type generalConfig struct {
 
 	WebhookCIDRs   networks `env:"TRUNKLINE_WEBHOOK_ALLOW_CIDRS" help:"private networks that webhooks may go to, such as 10.1.0.0/16, comma list; plain http only there"`
 	WebhookKeyFile string   `env:"TRUNKLINE_WEBHOOK_KEY_FILE" help:"key that seals webhook secrets, made on first use; empty takes webhook.key in TRUNKLINE_DATA_DIR"`
+	ErasureKeyFile string   `env:"TRUNKLINE_ERASURE_KEY_FILE" help:"key by which erased people are recognised, made on first use; empty takes erasure.key in TRUNKLINE_DATA_DIR"`
 	WebhooksKept   span     `env:"TRUNKLINE_RETENTION_WEBHOOKS, default=720h" help:"how long webhook events and their deliveries are kept"`
 }
 

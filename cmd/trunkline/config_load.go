@@ -153,7 +153,7 @@ func secretText(env map[string]string, name string) (string, error) {
 
 // reserved are names of interface.md that later features use; setting them is no fault.
 var reserved = []string{
-	"TRUNKLINE_TEST_DATABASE_URL", "TRUNKLINE_TEST_FULL", "TRUNKLINE_READ_DATABASE_URL", "TRUNKLINE_ERASURE_KEY_FILE",
+	"TRUNKLINE_TEST_DATABASE_URL", "TRUNKLINE_TEST_FULL", "TRUNKLINE_READ_DATABASE_URL",
 	"TRUNKLINE_ACCOUNTS_FILE",
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,11 +21,9 @@ import (
 	"github.com/trunkline/trunkline/jobs/walkstore"
 	"github.com/trunkline/trunkline/migrations"
 	"github.com/trunkline/trunkline/store"
-	"github.com/trunkline/trunkline/sync/apiwrite"
 	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/lendworks"
-	"github.com/trunkline/trunkline/sync/operator"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/walk"
 	"github.com/trunkline/trunkline/sync/webhook"
@@ -44,6 +41,8 @@ type daemon struct {
 	registry *prometheus.Registry
 	http     *http.Client
 
+	// facts says what a record of any source tells.
+	facts   func(*pipeline.Record) (pipeline.Facts, error)
 	queue   *jobs.Queue
 	streams []accountStream
 	// lendworks is nil where LendWorks is off.
@@ -87,7 +86,7 @@ type accountStream struct {
 func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, d *database) (*daemon, error) {
 	dm := &daemon{cfg: cfg, log: log, now: time.Now, db: d, id: uuid.New(), registry: prometheus.NewRegistry(), http: newVendorHTTP()}
 	for _, step := range []func(context.Context) error{
-		dm.migrate, dm.buildMetrics, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
+		dm.migrate, dm.buildMetrics, dm.buildFacts, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, d.Close(context.WithoutCancel(ctx)))
@@ -190,37 +189,17 @@ func (d *daemon) walked(ctx context.Context, tx pgx.Tx, w store.Walk, whole bool
 }
 
 func (d *daemon) buildReconcile(context.Context) error {
-	ipscapeSettings := d.cfg.IPSCAPE.settings()
 	convosoSettings, err := d.cfg.Convoso.settings(d.cfg.General.Region)
 	if err != nil {
 		return err
 	}
-	ours := apiwrite.Settings{Region: string(d.cfg.General.Region)}
-	convoloSettings, lendworksSettings := d.cfg.Convolo.settings(), d.cfg.LendWorks.settings(d.cfg.General.Region)
 	d.fold = &store.Reconciler{
 		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
 		WakeWebhooks: d.queue.WakeWebhooks,
 		Rules: pipeline.Rules{Dispositions: pipeline.NewDispositions(map[pipeline.Source]map[string]pipeline.Disposition{
 			pipeline.SourceConvoso: convosoSettings.Rules(),
 		})},
-		Facts: func(r *pipeline.Record) (pipeline.Facts, error) {
-			switch r.Source {
-			case pipeline.SourceIPSCAPE:
-				return ipscapeSettings.Facts(*r)
-			case pipeline.SourceConvoso:
-				return convosoSettings.Facts(*r)
-			case pipeline.SourceAPI:
-				return ours.Facts(r)
-			case pipeline.SourceConvolo:
-				return convoloSettings.Facts(*r)
-			case pipeline.SourceLendWorks:
-				return lendworksSettings.Facts(*r)
-			case pipeline.SourceOperator:
-				return operator.Facts(r)
-			default:
-				return pipeline.Facts{}, fmt.Errorf("no package reads records of source %s", r.Source)
-			}
-		},
+		Facts: d.facts,
 	}
 	if d.cfg.DialedIn.on() {
 		// Law 6: an opt-out is an obligation at every dialler that has a do-not-call list.

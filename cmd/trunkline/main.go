@@ -139,7 +139,7 @@ func (p *program) root() *cobra.Command {
 		p.deliveriesCommand(), p.routesCommand(), p.pushCommand(), p.dncCommand(), p.apikeyCommand(), p.webhooksCommand(), p.vendorCommand(),
 		p.configCommand(), p.versionCommand(),
 	)
-	root.AddCommand(p.rebuildCommand(), p.quarantineCommand(), p.inboxCommand(), p.leadCommand(), p.linkCommand(), p.dispositionsCommand(), p.stagesCommand())
+	root.AddCommand(p.rebuildCommand(), p.eraseCommand(), p.quarantineCommand(), p.inboxCommand(), p.leadCommand(), p.linkCommand(), p.dispositionsCommand(), p.stagesCommand())
 	usageCodes(root)
 	return root
 }

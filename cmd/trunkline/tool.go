@@ -23,6 +23,7 @@ func (p *program) newTool(ctx context.Context, c *config, db *database, steps ..
 	}
 	for _, step := range append([]func(*daemon) func(context.Context) error{
 		func(d *daemon) func(context.Context) error { return d.buildMetrics },
+		func(d *daemon) func(context.Context) error { return d.buildFacts },
 		func(d *daemon) func(context.Context) error { return d.buildQueue },
 	}, steps...) {
 		if err := step(d)(ctx); err != nil {

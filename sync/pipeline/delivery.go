@@ -101,6 +101,8 @@ const (
 	ReasonRestored = "restored"
 	// ReasonLocalBlock goes with confirmed: a dialler that cannot be told of an opt-out; our own check keeps it.
 	ReasonLocalBlock = "local_block"
+	// ReasonErased goes with cancelled: whom it was about was erased.
+	ReasonErased = "erased"
 	// ReasonOperator goes with any state that a person gave.
 	ReasonOperator = "operator"
 )

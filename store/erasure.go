@@ -1,0 +1,294 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// Eraser removes what is kept of a person. Its fields are set once, before use.
+type Eraser struct {
+	DB *DB
+	// Fold brings the pipeline in step with the records that are left.
+	Fold *Reconciler
+	// Inbox reads the posts that wait, so that none of them tells of the person later.
+	Inbox *InboxDrain
+	// Patience is how long to wait for a request to a vendor that is under way, and for posts and records that another daemon is
+	// at work on.
+	Patience time.Duration
+}
+
+// Identity names a person: by a phone in E.164 or an e-mail address, one of the two.
+type Identity struct {
+	Phone, Email string
+	// All takes every lead that has it, where several do.
+	All bool
+}
+
+func (i *Identity) key() keyName {
+	if i.Phone != "" {
+		return keyName{Kind: string(pipeline.KeyPhone), Value: i.Phone}
+	}
+	return canonical(keyName{Kind: string(pipeline.KeyEmail), Value: i.Email})
+}
+
+// SeveralError means that several leads have the phone or address, so that it does not say who is meant.
+type SeveralError struct{ Leads []uuid.UUID }
+
+// Error counts them.
+func (e *SeveralError) Error() string { return fmt.Sprintf("%d leads have it", len(e.Leads)) }
+
+// Receipt says what an erasure removed. Nothing in it is personal.
+type Receipt struct {
+	ID                    uuid.UUID
+	StartedAt, FinishedAt time.Time
+	// Counts are rows by table: removed, or emptied where the row itself stays.
+	Counts map[string]int64
+	// Elsewhere are records of others that mention the person in their text, as source/stream/object. They are left as they are.
+	Elsewhere []string
+	// KeptOptOuts is how many phones stay on the do-not-call list.
+	KeptOptOuts int
+
+	// also are records that only their text shows to be the person's.
+	also []int64
+}
+
+// Known is by what a person is known.
+type Known struct {
+	Leads []uuid.UUID
+	// Phones are in E.164.
+	Phones, Emails []string
+	// Spelt are texts that stand for phones of theirs at ipSCAPE, among others.
+	Spelt []string
+}
+
+// What ipSCAPE calls the phones of a lead is its business; see sync/ipscape.
+const phonesSpeltSQL = `
+select distinct p.value #>> '{}'
+from ipscape.leads l
+cross join lateral jsonb_path_query(l.phones, '$.**') as p (value)
+where l.org_id = @org and 'ipscape_lead|' || l.account_id || '|' || l.lead_id = any(@leads) and jsonb_typeof(p.value) in ('string', 'number')
+order by 1`
+
+// Known tells by which phones and addresses, that nobody else has, a person is known. It fails with SeveralError.
+func (e *Eraser) Known(ctx context.Context, org uuid.UUID, who Identity) (Known, error) {
+	var known Known
+	err := e.DB.InTx(ctx, func(tx pgx.Tx) error {
+		p, err := e.find(ctx, tx, org, who, nil)
+		if err != nil {
+			return err
+		}
+		known = Known{Leads: p.leads, Phones: p.phones(), Emails: p.emails()}
+		leads := []string{}
+		for n := range p.names {
+			if n.Kind == string(pipeline.KeyIPSCAPELead) {
+				leads = append(leads, n.text())
+			}
+		}
+		rows, err := tx.Query(ctx, phonesSpeltSQL, pgx.StrictNamedArgs{"org": org, "leads": leads})
+		if err != nil {
+			return err
+		}
+		known.Spelt, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		return Known{}, fmt.Errorf("looking for whom to erase: %w", Quiet(err))
+	}
+	return known, nil
+}
+
+// find is findPerson with all their names. More than one lead is an error unless the order says otherwise.
+func (e *Eraser) find(ctx context.Context, tx pgx.Tx, org uuid.UUID, who Identity, of []int64) (*person, error) {
+	p, err := findPerson(ctx, tx, org, who.key(), of)
+	if err != nil {
+		return nil, err
+	}
+	var leads []uuid.UUID
+	rows, err := tx.Query(ctx, leadsThereSQL, pgx.StrictNamedArgs{"org": org, "leads": p.leads})
+	if err == nil {
+		leads, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the leads: %w", err)
+	}
+	if len(leads) > 1 && !who.All {
+		return nil, &SeveralError{leads}
+	}
+	return p, p.addTold(ctx, tx, e.DB.Erased.Facts)
+}
+
+const leadsThereSQL = `
+select lead_id
+from pipeline.leads
+where org_id = @org and lead_id = any(@leads)
+order by lead_id`
+
+// Erase removes a person. It can be cut off at any point and ordered again, and daemons may run meanwhile:
+//
+//  1. The hashes of their names are committed, alone: whoever lands from here on keeps them out. What waits is read and folded.
+//  2. Bytes and texts are searched and emptied, a page at a time.
+//  3. All else goes in one transaction: records, pipeline, deliveries; and the receipt says when.
+//
+// The leads, by which the rest is found, go last, so that what a second order finds is what the first one left. What is told
+// by leads' and calls' own ids is kept out like what is told by phone.
+func (e *Eraser) Erase(ctx context.Context, org uuid.UUID, who Identity) (Receipt, error) {
+	r := Receipt{Counts: map[string]int64{}}
+	var err error
+	if r.ID, err = e.begin(ctx, org, who); err == nil {
+		err = e.settle(ctx, org)
+	}
+	if err == nil {
+		err = e.search(ctx, org, who, &r)
+	}
+	if err == nil {
+		err = e.removeInTime(ctx, org, who, &r)
+	}
+	if err != nil {
+		return Receipt{}, fmt.Errorf("erasing: %w", Quiet(err))
+	}
+	return r, nil
+}
+
+const erasureOfHashSQL = `
+select erasure_id
+from ops.erasure_hashes
+where org_id = @org and hash = @hash`
+
+const erasureBeginSQL = `
+insert into ops.erasures (erasure_id, org_id, key_id, started_at)
+values (@id, @org, @key_id, @now)
+on conflict (erasure_id) do update
+set finished_at = null`
+
+const erasureHashesSQL = `
+insert into ops.erasure_hashes (org_id, hash, kind, erasure_id)
+select @org, n.hash, n.kind, @id
+from unnest(@hashes::bytea[], @kinds::text[]) as n (hash, kind)
+order by n.hash
+on conflict do nothing`
+
+// begin commits the hashes of all names that are known.
+func (e *Eraser) begin(ctx context.Context, org uuid.UUID, who Identity) (uuid.UUID, error) {
+	key, err := e.DB.Erased.Key(true)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	var id uuid.UUID
+	err = e.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, erasureLockSQL); err != nil {
+			return fmt.Errorf("waiting for what is being landed: %w", err)
+		}
+		if _, err := e.DB.erasing(ctx, tx, org); err != nil {
+			return err // another key
+		}
+		p, err := e.find(ctx, tx, org, who, nil)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, erasureOfHashSQL, pgx.StrictNamedArgs{"org": org, "hash": key.hashOf(org, p.given)}).Scan(&id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			id, err = newID(), nil
+		}
+		if err != nil {
+			return fmt.Errorf("looking for an earlier erasure: %w", err)
+		}
+		if _, err := tx.Exec(ctx, erasureBeginSQL, pgx.StrictNamedArgs{"id": id, "org": org, "key_id": key.ID, "now": e.DB.Now()}); err != nil {
+			return fmt.Errorf("noting the erasure: %w", err)
+		}
+		return keepHashes(ctx, tx, &key, p, id)
+	})
+	return id, err
+}
+
+func keepHashes(ctx context.Context, tx pgx.Tx, key *ErasureKey, p *person, id uuid.UUID) error {
+	var hashes [][]byte
+	var kinds []string
+	for n := range p.hashes() {
+		hashes, kinds = append(hashes, key.hashOf(p.org, n)), append(kinds, n.Kind)
+	}
+	if _, err := tx.Exec(ctx, erasureHashesSQL, pgx.StrictNamedArgs{"org": p.org, "id": id, "hashes": hashes, "kinds": kinds}); err != nil {
+		return fmt.Errorf("keeping the hashes: %w", err)
+	}
+	return nil
+}
+
+const erasureWaitsSQL = `
+select
+  (select count(*) from ops.inbox where org_id = @org and state = 'new' and received_at <= @since)
+  + (select count(*) from ops.reconcile_queue where org_id = @org and queued_at <= @since)`
+
+// settle reads and folds what had come when it began; a daemon may be at it.
+func (e *Eraser) settle(ctx context.Context, org uuid.UUID) error {
+	since := e.DB.Now()
+	return e.patiently(ctx, func() (bool, error) {
+		for _, drain := range []func(context.Context) (int, error){e.Inbox.Drain, e.Fold.Drain} {
+			if _, err := drain(ctx); err != nil && !errors.Is(err, ErrMore) {
+				return false, err
+			}
+		}
+		var waiting int64
+		err := e.DB.Pool.QueryRow(ctx, erasureWaitsSQL, pgx.StrictNamedArgs{"org": org, "since": since}).Scan(&waiting)
+		return waiting == 0, err
+	}, "posts and records still wait to be read")
+}
+
+// patiently tries until work is done.
+func (e *Eraser) patiently(ctx context.Context, work func() (done bool, err error), otherwise string) error {
+	for over := e.DB.Now().Add(e.Patience); ; {
+		done, err := work()
+		if err != nil || done {
+			return err
+		}
+		if !e.DB.Now().Before(over) {
+			return fmt.Errorf("%s; order it again", otherwise)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// removeInTime removes all that is left, once nothing of it is in use.
+func (e *Eraser) removeInTime(ctx context.Context, org uuid.UUID, who Identity, r *Receipt) error {
+	found := r.Counts
+	return e.patiently(ctx, func() (bool, error) {
+		attempt := *r
+		attempt.Counts = maps.Clone(found)
+		err := e.remove(ctx, org, who, &attempt)
+		switch {
+		case errors.Is(err, ErrInFlight):
+			return false, nil
+		case errors.Is(err, errUnsettled), lostRace(err):
+			return false, e.settle(ctx, org)
+		case err != nil:
+			return false, err
+		}
+		*r = attempt
+		return true, nil
+	}, "a request about the person is under way")
+}
+
+// textPattern compiles a person's pattern.
+func textPattern(p *person) (*regexp.Regexp, string, error) {
+	pattern := strings.TrimPrefix(p.pattern(), "|")
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, "", errors.New("the phone or address cannot be searched for in text")
+	}
+	return re, pattern, nil
+}
+
+func sortedIDs(ids map[int64]bool) []int64 { return slices.Sorted(maps.Keys(ids)) }

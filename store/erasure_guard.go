@@ -1,0 +1,351 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// ErrErased means that what was to be written names somebody who was erased.
+var ErrErased = errors.New("it names somebody who was erased")
+
+// ErrErasureKey means that the key that erased people were hashed with is not here, so that nothing can be landed: it might
+// be theirs.
+var ErrErasureKey = errors.New("the key of TRUNKLINE_ERASURE_KEY_FILE is not the one that people were erased with")
+
+// ErasureKey hashes names, with a key that the database never sees.
+type ErasureKey struct {
+	// ID is the key's fingerprint.
+	ID string
+	// Sum is the keyed hash of a text.
+	Sum func(text string) []byte
+}
+
+// ErasureGuard keeps out what is told of people who were erased. Its fields are set once, before use.
+type ErasureGuard struct {
+	// Key returns the key, and makes it where create says so; it fails with ErrErasureKey where there is none.
+	Key func(create bool) (ErasureKey, error)
+	// Facts tells whom a record names.
+	Facts func(*pipeline.Record) (pipeline.Facts, error)
+	// OptOut makes the record by which a phone stays on the do-not-call list, and nothing else of whom it belongs to. It is a
+	// record of an operator's, and since is when the opt-out was told.
+	OptOut func(org uuid.UUID, account, phone string, since time.Time) (pipeline.Record, error)
+}
+
+const (
+	// kindDigits is the kind of a number's digits as text spells them, for what cannot be read as facts.
+	kindDigits = "digits"
+	// keptOptOuts is the stream of the records that OptOut makes, and keptPrefix begins their ids.
+	keptOptOuts = "do_not_call"
+	keptPrefix  = "erased-"
+)
+
+// The lock is shared among those who land, and held alone for the moment in which somebody's hashes are written: whoever
+// landed before is then seen by the erasure, and whoever lands later sees the hashes.
+const (
+	landingLockSQL = `select pg_advisory_xact_lock_shared(hashtextextended('trunkline.erasure', 0))`
+	erasureLockSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.erasure', 0))`
+)
+
+const erasureKeysSQL = `
+select min(key_id), max(key_id)
+from ops.erasures
+where org_id = @org`
+
+// erasing returns the key if anybody of the organisation was ever erased, nil if not, and keeps erasures waiting until the
+// transaction ends.
+func (db *DB) erasing(ctx context.Context, tx pgx.Tx, org uuid.UUID) (*ErasureKey, error) {
+	if db.Erased == nil {
+		return nil, nil
+	}
+	// Two statements, for a snapshot is taken before a lock is waited for; one round trip.
+	var batch pgx.Batch
+	batch.Queue(landingLockSQL)
+	batch.Queue(erasureKeysSQL, pgx.StrictNamedArgs{"org": org})
+	results := tx.SendBatch(ctx, &batch)
+	var first, last *string
+	_, err := results.Exec()
+	if err == nil {
+		err = results.QueryRow().Scan(&first, &last)
+	}
+	if err = errors.Join(err, results.Close()); err != nil {
+		return nil, fmt.Errorf("asking whether anybody was erased: %w", err)
+	}
+	if first == nil {
+		return nil, nil
+	}
+	key, err := db.Erased.Key(false)
+	if err != nil {
+		return nil, err
+	}
+	if *first != key.ID || *last != key.ID {
+		return nil, ErrErasureKey
+	}
+	return &key, nil
+}
+
+// hashOf hashes a name of an organisation's.
+func (k *ErasureKey) hashOf(org uuid.UUID, n keyName) []byte {
+	return k.Sum(strings.Join([]string{org.String(), n.Kind, n.Account, n.Value}, "\x00"))
+}
+
+// namesOf lists by what a record's facts name people, their leads and calls.
+func namesOf(f *pipeline.Facts) map[keyName]bool {
+	names := map[keyName]bool{}
+	for k := range keysOf(*f) {
+		names[k.keyName] = true
+	}
+	for i := range f.Leads {
+		fact := &f.Leads[i]
+		for _, k := range fact.Keys {
+			names[canonical(nameOf(k))] = true
+		}
+		names[canonical(keyName{Kind: string(pipeline.KeyEmail), Value: fact.Fields[pipeline.FieldEmail]})] = true
+		for _, field := range []pipeline.Field{pipeline.FieldPhone, pipeline.FieldDialPhone} {
+			names[keyName{Kind: string(pipeline.KeyPhone), Value: fact.Fields[field]}] = true
+		}
+	}
+	for i := range f.Calls {
+		for _, number := range []string{f.Calls[i].FromNumber, f.Calls[i].ToNumber} {
+			names[keyName{Kind: string(pipeline.KeyPhone), Value: number}] = true
+		}
+	}
+	for i := range f.Presence {
+		p := &f.Presence[i]
+		names[keyName{Kind: string(pipeline.KeyLead), Value: p.LeadID}] = true
+		names[keyName{callKind(p.Call.Dialler), p.Call.Account, p.Call.ExternalID}] = true
+	}
+	maps.DeleteFunc(names, func(n keyName, _ bool) bool { return n.Value == "" })
+	return names
+}
+
+// canonical spells an e-mail address in the one way in which it is hashed.
+func canonical(n keyName) keyName {
+	if n.Kind == string(pipeline.KeyEmail) {
+		n.Value = strings.ToLower(strings.TrimSpace(n.Value))
+	}
+	return n
+}
+
+// mentioned lists whom a text may name, for what has no facts.
+func mentioned(text []byte) map[keyName]bool {
+	names := map[keyName]bool{}
+	digits, emails := pipeline.Mentions(text)
+	for _, d := range digits {
+		names[keyName{Kind: kindDigits, Value: d}] = true
+	}
+	for _, e := range emails {
+		names[keyName{Kind: string(pipeline.KeyEmail), Value: e}] = true
+	}
+	return names
+}
+
+const erasedHashesSQL = `
+select hash, erasure_id
+from ops.erasure_hashes
+where org_id = @org
+  and hash = any(@hashes)`
+
+// erasedBy tells which of the things with these names are of somebody who was erased, by index.
+func (k *ErasureKey) erasedBy(ctx context.Context, tx pgx.Tx, org uuid.UUID, things []map[keyName]bool) (map[int]uuid.UUID, error) {
+	at := map[string][]int{}
+	for i, names := range things {
+		for n := range names {
+			hash := string(k.hashOf(org, n))
+			at[hash] = append(at[hash], i)
+		}
+	}
+	hashes := make([][]byte, 0, len(at))
+	for hash := range at {
+		hashes = append(hashes, []byte(hash))
+	}
+	rows, err := tx.Query(ctx, erasedHashesSQL, pgx.StrictNamedArgs{"org": org, "hashes": hashes})
+	if err != nil {
+		return nil, fmt.Errorf("asking who was erased: %w", err)
+	}
+	found := map[int]uuid.UUID{}
+	var hash []byte
+	var id uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&hash, &id}, func() error {
+		for _, i := range at[string(hash)] {
+			// Of several the least, so that it is the same one every time.
+			if was, ok := found[i]; !ok || bytes.Compare(id[:], was[:]) < 0 {
+				found[i] = id
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking who was erased: %w", err)
+	}
+	return found, nil
+}
+
+// keepOut marks the records that name somebody who was erased, so that they are not landed, and counts them. Opt-outs that
+// they tell are kept, for the phone alone: who does not want to be called must not be, least of all by a list that forgot it.
+func (db *DB) keepOut(ctx context.Context, tx pgx.Tx, t *Target, recs []*LandRecord) (int, error) {
+	if t.Source == pipeline.SourceOperator && t.Stream == keptOptOuts {
+		return 0, nil
+	}
+	key, err := db.erasing(ctx, tx, t.Org)
+	if err != nil || key == nil {
+		return 0, err
+	}
+	things, facts := make([]map[keyName]bool, len(recs)), make([]pipeline.Facts, len(recs))
+	for i, r := range recs {
+		things[i], facts[i] = db.Erased.names(t, r)
+	}
+	found, err := key.erasedBy(ctx, tx, t.Org, things)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	by := map[uuid.UUID]int{}
+	for _, i := range slices.Sorted(maps.Keys(found)) {
+		recs[i].erased = true
+		by[found[i]]++
+		if err := db.keepOptOuts(ctx, tx, key, t, recs[i], &facts[i]); err != nil {
+			return 0, err
+		}
+	}
+	return len(found), db.countKeptOut(ctx, tx, by)
+}
+
+// names tells whom a record names. One that cannot be read, or names nobody, may still hold a number in its text.
+func (g *ErasureGuard) names(t *Target, r *LandRecord) (names map[keyName]bool, facts pipeline.Facts) {
+	defer func() {
+		if recover() != nil {
+			names, facts = mentioned(r.Payload), pipeline.Facts{}
+		}
+	}()
+	rec := pipeline.Record{
+		Org: t.Org, Account: t.Account, Source: t.Source, Stream: t.Stream, ObjectID: r.ObjectID, Payload: r.Payload,
+		SourceTime: r.SourceTime, ZoneAssumed: r.ZoneAssumed, ObservedAt: r.ObservedAt, FirstSeenAt: r.ObservedAt,
+	}
+	facts, err := g.Facts(&rec)
+	if err == nil {
+		names = namesOf(&facts)
+	}
+	if len(names) == 0 {
+		names = mentioned(r.Payload)
+	}
+	return names, facts
+}
+
+const erasuresLockSQL = `
+select erasure_id
+from ops.erasures
+where erasure_id = any(@ids)
+order by erasure_id
+for update`
+
+const keptOutSQL = `
+update ops.erasures e
+set kept_out = e.kept_out + n.count, last_kept_out_at = @now
+from unnest(@ids::uuid[], @counts::bigint[]) as n (erasure_id, count)
+where e.erasure_id = n.erasure_id`
+
+func (db *DB) countKeptOut(ctx context.Context, tx pgx.Tx, by map[uuid.UUID]int) error {
+	ids := slices.SortedFunc(maps.Keys(by), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	counts := make([]int64, len(ids))
+	for i, id := range ids {
+		counts[i] = int64(by[id])
+	}
+	if _, err := tx.Exec(ctx, erasuresLockSQL, pgx.StrictNamedArgs{"ids": ids}); err != nil {
+		return fmt.Errorf("counting what was kept out: %w", err)
+	}
+	if _, err := tx.Exec(ctx, keptOutSQL, pgx.StrictNamedArgs{"ids": ids, "counts": counts, "now": db.Now()}); err != nil {
+		return fmt.Errorf("counting what was kept out: %w", err)
+	}
+	return nil
+}
+
+// What was suppressed with the post is suppressed for the record that stays, until that is folded: there is no moment in
+// which the opt-out holds nowhere (law 6).
+const suppressionsKeepSQL = `
+insert into ops.suppressions (org_id, kind, account_id, value, source, stream, object_id, reason, received_at)
+select s.org_id, s.kind, s.account_id, s.value, 'operator', @kept_stream, @kept_object, @reason, s.received_at
+from ops.suppressions s
+where s.org_id = @org and s.source = @source and s.stream = @stream and s.object_id = @object_id
+  and s.kind = 'phone' and s.value = @phone and s.folded_at is null
+on conflict do nothing`
+
+const suppressionsDropSQL = `
+delete from ops.suppressions
+where org_id = @org and source = @source and stream = @stream and object_id = @object_id`
+
+// keepOptOuts lands what a record that is kept out says of phones that must not be called.
+func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) error {
+	phones := map[string]time.Time{}
+	for _, d := range facts.DNC {
+		if d.Phone != "" && !d.Lift {
+			since := d.Since
+			if since.IsZero() {
+				since = r.ObservedAt
+			}
+			phones[d.Phone] = since
+		}
+	}
+	args := pgx.StrictNamedArgs{"org": t.Org, "source": string(t.Source), "stream": t.Stream, "object_id": r.ObjectID}
+	for _, phone := range slices.Sorted(maps.Keys(phones)) {
+		kept, err := db.keepOptOut(ctx, tx, key, t.Org, t.Account, phone, phones[phone], string(t.Source)+"/"+t.Stream+"/"+r.ObjectID)
+		if err != nil {
+			return err
+		}
+		moved := maps.Clone(args)
+		moved["kept_stream"], moved["kept_object"], moved["phone"], moved["reason"] = keptOptOuts, kept.object, phone, KeptReason
+		if _, err := tx.Exec(ctx, suppressionsKeepSQL, moved); err != nil {
+			return fmt.Errorf("keeping an opt-out: %w", err)
+		}
+	}
+	if _, err := tx.Exec(ctx, suppressionsDropSQL, args); err != nil {
+		return fmt.Errorf("keeping an opt-out: %w", err)
+	}
+	return nil
+}
+
+// KeptReason is the reason of an opt-out of which nothing else is kept.
+const KeptReason = "opt_out"
+
+// keptOptOut is a record that says no more than that a phone must not be called.
+type keptOptOut struct {
+	object string
+	ids    []int64
+}
+
+// keepOptOut lands such a record. Its id is that of the fact which told the opt-out, hashed: told again it is the same one, and
+// a lift that came between holds (law 6).
+func (db *DB) keepOptOut(ctx context.Context, tx pgx.Tx, key *ErasureKey, org uuid.UUID, account, phone string, since time.Time, by string) (keptOptOut, error) {
+	rec, err := db.Erased.OptOut(org, account, phone, since)
+	if err != nil {
+		return keptOptOut{}, err
+	}
+	kept := keptOptOut{object: keptPrefix + hex.EncodeToString(key.hashOf(org, keyName{"opt-out", phone, by})[:16])}
+	target := Target{Org: org, Account: account, Source: pipeline.SourceOperator, Stream: keptOptOuts}
+	landed, err := db.Land(ctx, tx, target, []LandRecord{{
+		ObjectID: kept.object, Payload: rec.Payload, SourceTime: rec.SourceTime, ObservedAt: db.Now(),
+	}}, LandOptions{})
+	kept.ids = landed.Records
+	return kept, err
+}
+
+// scrubbed tells whether a text names somebody who was erased, for what is kept as bytes. It keeps erasures waiting until the
+// transaction ends.
+func (db *DB) scrubbed(ctx context.Context, tx pgx.Tx, org uuid.UUID, text []byte) (bool, error) {
+	key, err := db.erasing(ctx, tx, org)
+	if err != nil || key == nil {
+		return false, err
+	}
+	found, err := key.erasedBy(ctx, tx, org, []map[keyName]bool{mentioned(text)})
+	return len(found) > 0, err
+}

@@ -1,0 +1,298 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// searchTimeoutsSQL lets a statement go through a whole table of texts.
+const searchTimeoutsSQL = `
+select set_config('statement_timeout', '3600s', true), set_config('idle_in_transaction_session_timeout', '600s', true)`
+
+// search empties and removes what names a person in its text. Nothing that comes meanwhile does: it is kept out.
+func (e *Eraser) search(ctx context.Context, org uuid.UUID, who Identity, r *Receipt) error {
+	var p *person
+	err := e.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+		if _, err := tx.Exec(ctx, searchTimeoutsSQL); err != nil {
+			return err
+		}
+		if p, err = e.find(ctx, tx, org, who, nil); err != nil {
+			return err
+		}
+		_, pattern, err := textPattern(p)
+		if err != nil {
+			return err
+		}
+		if r.also, r.Elsewhere, err = e.searchRecords(ctx, tx, p, pattern); err != nil || len(r.also) == 0 {
+			return err
+		}
+		p, err = e.find(ctx, tx, org, who, r.also)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	re, pattern, err := textPattern(p)
+	if err != nil {
+		return err
+	}
+	if err := e.searchInbox(ctx, p, re, r); err != nil {
+		return err
+	}
+	if err := e.searchQuarantine(ctx, p, re, r); err != nil {
+		return err
+	}
+	return e.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, searchTimeoutsSQL); err != nil {
+			return err
+		}
+		for _, s := range []struct{ table, sql string }{
+			{"ops.record_history", historySearchSQL}, {"ops.webhook_events", eventsSearchSQL}, {"ops.idempotency", idempotencySearchSQL},
+		} {
+			tag, err := tx.Exec(ctx, s.sql, pgx.StrictNamedArgs{"org": org, "pattern": pattern})
+			if err != nil {
+				return fmt.Errorf("searching %s: %w", s.table, err)
+			}
+			r.Counts[s.table] += tag.RowsAffected()
+		}
+		return nil
+	})
+}
+
+const historySearchSQL = `
+delete from ops.record_history
+where org_id = @org
+  and (payload::text ~ @pattern or raw is not null and encode(raw, 'escape') ~ @pattern)`
+
+// Their deliveries and attempts go with them.
+const eventsSearchSQL = `
+delete from ops.webhook_events
+where org_id = @org
+  and (data::text ~ @pattern or subject ~ @pattern)`
+
+const idempotencySearchSQL = `
+delete from ops.idempotency
+where org_id = @org
+  and encode(body, 'escape') ~ @pattern`
+
+const inboxSearchSQL = `
+select id, received_at, source, state, method, content_type, event_path, query, body
+from ops.inbox
+where org_id = @org
+  and (received_at, id) > (@after_at, @after)
+  and (body <> '' or query <> '')
+order by received_at, id
+limit 2000`
+
+const inboxEmptySQL = `
+update ops.inbox i
+set body = '', query = ''
+from unnest(@ids::uuid[], @received::timestamptz[]) as n (id, received_at)
+where i.id = n.id and i.received_at = n.received_at`
+
+// searchInbox empties the posts that named a person: in their text, or, of those that could be read, in what they tell.
+func (e *Eraser) searchInbox(ctx context.Context, p *person, re *regexp.Regexp, r *Receipt) error {
+	afterAt, after := time.Unix(0, 0).UTC(), uuid.Nil
+	for {
+		rows, err := e.DB.Pool.Query(ctx, inboxSearchSQL, pgx.StrictNamedArgs{"org": p.org, "after_at": afterAt, "after": after})
+		if err != nil {
+			return fmt.Errorf("searching posts: %w", err)
+		}
+		posts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Post, error) {
+			post := Post{Org: p.org}
+			err := row.Scan(&post.ID, &post.ReceivedAt, &post.Source, &post.State, &post.Method, &post.ContentType, &post.EventPath, &post.Query, &post.Body)
+			post.ReceivedAt = post.ReceivedAt.UTC()
+			return post, err
+		})
+		if err != nil {
+			return fmt.Errorf("searching posts: %w", err)
+		}
+		if len(posts) == 0 {
+			return nil
+		}
+		last := &posts[len(posts)-1]
+		afterAt, after = last.ReceivedAt, last.ID
+		var ids []uuid.UUID
+		var received []time.Time
+		for i := range posts {
+			// One that waits is for the drain, which keeps them out of it and leaves what it tells of others.
+			if post := &posts[i]; post.State != PostNew && e.tellsOf(p, post, re) {
+				ids, received = append(ids, post.ID), append(received, post.ReceivedAt)
+			}
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		tag, err := e.DB.Pool.Exec(ctx, inboxEmptySQL, pgx.StrictNamedArgs{"ids": ids, "received": received})
+		if err != nil {
+			return fmt.Errorf("emptying posts: %w", err)
+		}
+		r.Counts["ops.inbox"] += tag.RowsAffected()
+	}
+}
+
+func (e *Eraser) tellsOf(p *person, post *Post, re *regexp.Regexp) bool {
+	if re.Match(post.Body) || re.MatchString(post.Query) {
+		return true
+	}
+	facts, err := e.Inbox.read(*post)
+	if err != nil {
+		return false
+	}
+	for i := range facts {
+		f := &facts[i]
+		names, _ := e.DB.Erased.names(&f.Target, &f.Record)
+		if p.named(names, "", re) {
+			return true
+		}
+	}
+	return false
+}
+
+const quarantineSearchSQL = `
+select id, object_id, body, coalesce(context::text, ''), error
+from ops.quarantine
+where org_id = @org and id > @after
+order by id
+limit 2000`
+
+// The row stays, so that the next reading of the same object is no news; there is nothing to replay.
+const quarantineEmptySQL = `
+update ops.quarantine
+set body = '', context = null, error = 'told of somebody who was erased', state = case when state = 'open' then 'discarded' else state end,
+  body_hash = sha256(convert_to(id::text, 'UTF8'))
+where id = any(@ids)`
+
+func (e *Eraser) searchQuarantine(ctx context.Context, p *person, re *regexp.Regexp, r *Receipt) error {
+	for after := uuid.Nil; ; {
+		rows, err := e.DB.Pool.Query(ctx, quarantineSearchSQL, pgx.StrictNamedArgs{"org": p.org, "after": after})
+		if err != nil {
+			return fmt.Errorf("searching quarantine: %w", err)
+		}
+		last := after
+		var object, extra, problem string
+		var body []byte
+		var ids []uuid.UUID
+		_, err = pgx.ForEachRow(rows, []any{&last, &object, &body, &extra, &problem}, func() error {
+			if re.Match(body) || re.MatchString(extra) || re.MatchString(problem) || re.MatchString(object) {
+				ids = append(ids, last)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("searching quarantine: %w", err)
+		}
+		if last == after {
+			return nil
+		}
+		after = last
+		if len(ids) == 0 {
+			continue
+		}
+		tag, err := e.DB.Pool.Exec(ctx, quarantineEmptySQL, pgx.StrictNamedArgs{"ids": ids})
+		if err != nil {
+			return fmt.Errorf("emptying quarantine: %w", err)
+		}
+		r.Counts["ops.quarantine"] += tag.RowsAffected()
+	}
+}
+
+const recordsSearchSQL = `
+select record_id, source || '/' || stream || '/' || object_id, hit
+from (
+  select record_id, source, stream, object_id,
+    not (source = 'operator' and stream = 'do_not_call' and object_id like 'erased-%')
+      and (payload::text ~ @pattern or raw is not null and encode(raw, 'escape') ~ @pattern) as hit
+  from ops.records
+  where org_id = @org and record_id > @after
+  order by record_id
+  limit 20000
+) r
+order by record_id`
+
+const recordsKeylessSQL = `
+select r.record_id
+from ops.records r
+where r.record_id = any(@ids)
+  and not exists (select from ops.record_keys k where k.record_id = r.record_id)`
+
+// searchRecords finds the records that name a person in their text alone. Those that are nobody else's, or that give the
+// person's address as their lead's, are theirs; the others are of somebody else, and merely mention them.
+func (e *Eraser) searchRecords(ctx context.Context, tx pgx.Tx, p *person, pattern string) (theirs []int64, elsewhere []string, err error) {
+	hits := map[int64]string{}
+	for after := int64(-1); ; {
+		rows, err := tx.Query(ctx, recordsSearchSQL, pgx.StrictNamedArgs{"org": p.org, "after": after, "pattern": pattern})
+		if err != nil {
+			return nil, nil, fmt.Errorf("searching records: %w", err)
+		}
+		last := after
+		var ref string
+		var hit bool
+		_, err = pgx.ForEachRow(rows, []any{&last, &ref, &hit}, func() error {
+			if hit && !p.records[last] {
+				hits[last] = ref
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("searching records: %w", err)
+		}
+		if last == after {
+			break
+		}
+		after = last
+	}
+	if len(hits) == 0 {
+		return nil, nil, nil
+	}
+	if theirs, err = e.ownOf(ctx, tx, p, hits); err != nil {
+		return nil, nil, err
+	}
+	for _, id := range theirs {
+		delete(hits, id)
+	}
+	for _, ref := range hits {
+		elsewhere = append(elsewhere, ref)
+	}
+	return theirs, elsewhere, nil
+}
+
+// ownOf picks the records that are the person's own.
+func (e *Eraser) ownOf(ctx context.Context, tx pgx.Tx, p *person, hits map[int64]string) (own []int64, err error) {
+	ids := make([]int64, 0, len(hits))
+	for id := range hits {
+		ids = append(ids, id)
+	}
+	rows, err := tx.Query(ctx, recordsKeylessSQL, pgx.StrictNamedArgs{"ids": ids})
+	if err != nil {
+		return nil, fmt.Errorf("searching records: %w", err)
+	}
+	if own, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
+		return nil, fmt.Errorf("searching records: %w", err)
+	}
+	if rows, err = tx.Query(ctx, recordsByIDSQL, pgx.StrictNamedArgs{"ids": ids}); err != nil {
+		return nil, fmt.Errorf("reading records: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		id, rec, err := scanRecord(rows, p.org)
+		if err != nil {
+			return nil, err
+		}
+		f, ok := readFacts(e.DB.Erased.Facts, rec)
+		if ok && namesOf(&pipeline.Facts{Leads: f.Leads})[p.given] {
+			own = append(own, id)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading records: %w", err)
+	}
+	return own, nil
+}
