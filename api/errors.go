@@ -27,6 +27,7 @@ const (
 	codeInternal         = "INTERNAL_ERROR"
 	codeUnavailable      = "SERVICE_UNAVAILABLE"
 	codeSignature        = "INVALID_SIGNATURE"
+	codeErased           = "PERSON_ERASED"
 )
 
 // retryAfter is what a client is told to wait when the database is away.
@@ -124,6 +125,8 @@ func problemOf(err error) *problem {
 		return p
 	case errors.Is(err, store.ErrNotFound):
 		return notFound()
+	case errors.Is(err, store.ErrErased):
+		return newProblem(http.StatusUnprocessableEntity, codeErased, "this names somebody whose data was erased; nothing of them is kept")
 	case store.Unavailable(err):
 		return unavailable(err)
 	}

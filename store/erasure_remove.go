@@ -62,7 +62,9 @@ func (e *Eraser) remove(ctx context.Context, org uuid.UUID, who Identity, r *Rec
 }
 
 // hashes adds the names that have turned up since the first ones were kept.
-func (m *removal) hashes(ctx context.Context) error { return keepHashes(ctx, m.tx, &m.key, m.p, m.r.ID) }
+func (m *removal) hashes(ctx context.Context) error {
+	return keepHashes(ctx, m.tx, &m.key, m.p, m.r.ID)
+}
 
 // lock keeps requests about the person from beginning (law 6's locks).
 func (m *removal) lock(ctx context.Context) error {
@@ -137,7 +139,9 @@ where org_id = @org and lead_id = any(@ipscape_leads)`
 delete from convoso.events t
 using ops.records r
 where r.record_id = any(@ids) and r.source = 'convoso'
-  and t.org_id = r.org_id and t.account_id = r.account_id and t.event_id = r.object_id`
+  and t.org_id = r.org_id and t.account_id = r.account_id
+  and t.event_id in ('disposition:' || r.object_id, 'call_event:' || r.object_id, 'dnc:' || r.object_id, 'recording:' || r.object_id,
+    'lead_update:' || r.object_id)`
 	convoloCallsEraseSQL = `
 delete from convolo.calls
 where org_id = @org and (phone = any(@phones) or call_id = any(@convolo_calls) or delivery_id in (

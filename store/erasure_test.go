@@ -1,0 +1,395 @@
+package store_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// eraseWorld is a pushWorld in which people can be erased.
+type eraseWorld struct {
+	*pushWorld
+	eraser *store.Eraser
+}
+
+func newEraseWorld(t *testing.T) *eraseWorld {
+	t.Helper()
+	w := &eraseWorld{pushWorld: newPushWorld(t)}
+	w.db.Erased = &store.ErasureGuard{
+		Key:   func(bool) (store.ErasureKey, error) { return testKey("one"), nil },
+		Facts: w.rec.Facts,
+		OptOut: func(org uuid.UUID, account, phone string, since time.Time) (pipeline.Record, error) {
+			payload, err := json.Marshal(pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phone, Reason: store.KeptReason, Since: since}}})
+			return pipeline.Record{Org: org, Account: account, Payload: payload, SourceTime: since}, err
+		},
+	}
+	w.eraser = &store.Eraser{
+		DB: w.db, Fold: w.rec, Patience: time.Second,
+		Inbox: &store.InboxDrain{DB: w.db, Read: func(p store.Post) ([]store.InboxFact, error) {
+			var facts []pipeline.Facts
+			if err := json.Unmarshal(p.Body, &facts); err != nil {
+				return nil, err
+			}
+			var out []store.InboxFact
+			for i, f := range facts {
+				payload, _ := json.Marshal(f)
+				out = append(out, store.InboxFact{
+					Target: store.Target{Org: p.Org, Account: "default", Source: pipeline.Source(p.Source), Stream: "s"},
+					Record: store.LandRecord{ObjectID: fmt.Sprintf("%s-%d", p.ID, i), Payload: payload, ObservedAt: p.ReceivedAt},
+				})
+			}
+			return out, nil
+		}},
+	}
+	return w
+}
+
+func testKey(secret string) store.ErasureKey {
+	return store.ErasureKey{ID: secret, Sum: func(text string) []byte {
+		mac := hmac.New(sha256.New, []byte(secret))
+		_, _ = mac.Write([]byte(text))
+		return mac.Sum(nil)
+	}}
+}
+
+func (w *eraseWorld) erase(who store.Identity) store.Receipt {
+	w.t.Helper()
+	r, err := w.eraser.Erase(w.t.Context(), foldOrg, who)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+func (w *eraseWorld) count(sql string, args ...any) int {
+	w.t.Helper()
+	var n int
+	if err := w.db.Pool.QueryRow(w.t.Context(), sql, args...).Scan(&n); err != nil {
+		w.t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+func (w *eraseWorld) agrees(when string) {
+	w.t.Helper()
+	c, err := w.rec.Compare(w.t.Context(), foldOrg, store.CompareOptions{Diff: func(d store.Difference) error {
+		w.t.Errorf("%s: %+v", when, d)
+		return nil
+	}})
+	if err != nil || c.Differing > 0 {
+		w.t.Errorf("%s: %d differ, %v", when, c.Differing, err)
+	}
+}
+
+// holding counts the records, and rows of the pipeline, in which a text stands.
+func (w *eraseWorld) holding(text string) int {
+	w.t.Helper()
+	return w.count(`select (select count(*) from ops.records where payload::text like '%' || $1 || '%')
+		+ (select count(*) from ops.record_history where payload::text like '%' || $1 || '%')
+		+ (select count(*) from ops.inbox where encode(body, 'escape') like '%' || $1 || '%')
+		+ (select count(*) from ops.quarantine where encode(body, 'escape') like '%' || $1 || '%')
+		+ (select count(*) from pipeline.lead_keys where value like '%' || $1 || '%')
+		+ (select count(*) from ops.record_keys where value like '%' || $1 || '%')
+		+ (select count(*) from ops.deliveries d where to_jsonb(d)::text like '%' || $1 || '%')
+		+ (select count(*) from ops.suppressions where value like '%' || $1 || '%')
+		+ (select count(*) from pipeline.do_not_call where phone like '%' || $1 || '%')`, text)
+}
+
+func callOf(id, phone string) pipeline.Facts {
+	return pipeline.Facts{Calls: []pipeline.CallFact{{
+		Key: pipeline.CallKey{Dialler: pipeline.SourceIPSCAPE, Account: "default", ExternalID: id}, Direction: pipeline.Outbound, ToNumber: phone,
+		StartedAt: foldStart, Lead: []pipeline.Key{{Kind: pipeline.KeyPhone, Value: phone}},
+	}}}
+}
+
+func email(address string) pipeline.Key { return pipeline.Key{Kind: pipeline.KeyEmail, Value: address} }
+
+// TestEraseCutOff stops an erasure after each of its commits: what is told in between is kept out, and a second order ends it.
+func TestEraseCutOff(t *testing.T) {
+	t.Parallel()
+	for _, after := range []int{1, 2, 3, 5, 8, 13} {
+		w := newEraseWorld(t)
+		w.lead("1", 0, "Perth", phone(phoneA), email("jo@a.example"))
+		w.lead("1", 1, "Cairns", phone(phoneA), email("jo@a.example")) // leaves history
+		w.lead("2", 2, "Darwin", phone(phoneB))
+		w.land(foldRecord{pipeline.SourceIPSCAPE, "c1", 3, callOf("c1", phoneA)}, foldRecord{pipeline.SourceIPSCAPE, "c2", 3, callOf("c2", phoneB)})
+		w.drain()
+		ctx, cancel := context.WithCancel(t.Context())
+		n := 0
+		read := w.db.Clock
+		// The clock is read all along, so that it can cut at many places.
+		w.db.Clock = func() time.Time {
+			if n++; n == after {
+				cancel()
+			}
+			return read()
+		}
+		_, err := w.eraser.Erase(ctx, foldOrg, store.Identity{Phone: phoneA})
+		cancel()
+		w.db.Clock = read
+		if err == nil && after < 3 {
+			t.Errorf("cut after %d: no error", after)
+		}
+		w.erase(store.Identity{Phone: phoneA})
+		w.lead("1", 9, "Hobart", phone(phoneA))
+		for _, text := range []string{phoneA, "jo@a.example", "Cairns", "Hobart"} {
+			if n := w.holding(text); n > 0 {
+				t.Errorf("cut after %d: %d rows hold %q", after, n, text)
+			}
+		}
+		if calls := w.count(`select count(*) from pipeline.calls`); calls != 1 || w.count(`select count(*) from pipeline.leads`) != 1 {
+			t.Errorf("cut after %d: %d calls are left, want the other lead's", after, calls)
+		}
+		if open := w.count(`select count(*) from ops.erasures where finished_at is null`); open != 0 || w.count(`select count(*) from ops.erasures`) != 1 {
+			t.Errorf("cut after %d: %d erasures are open, or there are several", after, open)
+		}
+		w.agrees(fmt.Sprintf("cut after %d", after))
+	}
+}
+
+// TestEraseWhileTold has everybody tell of a person at once, all the while they are erased.
+func TestEraseWhileTold(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				payload, _ := json.Marshal(callOf(fmt.Sprintf("x%d-%d", i, n), phoneA))
+				err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+					_, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceIPSCAPE, Stream: "s"},
+						[]store.LandRecord{{ObjectID: fmt.Sprintf("x%d-%d", i, n), Payload: payload, ObservedAt: foldStart}}, store.LandOptions{})
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for w.count(`select count(*) from ops.records`) < 50 {
+		time.Sleep(time.Millisecond)
+	}
+	w.eraser.Patience = time.Minute
+	w.erase(store.Identity{Phone: phoneA})
+	for w.count(`select kept_out from ops.erasures`) < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	close(stop)
+	wg.Wait()
+	if n := w.holding(phoneA); n > 0 {
+		t.Errorf("%d rows hold the phone", n)
+	}
+	w.agrees("in the end")
+}
+
+// TestErasePost erases one of two people whom a post tells of, and has the post come again; and one that nobody can read.
+func TestErasePost(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	body := func(minute int) []byte {
+		text, _ := json.Marshal([]pipeline.Facts{callOf(fmt.Sprintf("a%d", minute), phoneA), callOf(fmt.Sprintf("b%d", minute), phoneB)})
+		return text
+	}
+	post := func(state string, minute int, body []byte, optOuts ...store.Suppression) {
+		w.t.Helper()
+		in := startIntake(t, w.db, store.IntakeConfig{})
+		p := newPost(foldOrg, "")
+		p.State, p.Body, p.ReceivedAt, p.Suppressions = state, body, foldStart.Add(time.Duration(minute)*time.Minute), optOuts
+		if err := in.Accept(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post(store.PostNew, 1, body(1))
+	post(store.PostUnparsable, 2, []byte(`{"phone": "(503) 222-1111"`))
+	w.at(3)
+	w.erase(store.Identity{Phone: phoneA})
+	post(store.PostNew, 4, body(4))
+	post(store.PostNew, 5, []byte(`{"phone": "503 222 1111"}`)) // no list: it goes to quarantine
+	post(store.PostUnclassified, 6, []byte(`a=1&phone=%28503%29+222-1111`))
+	post(store.PostUnparsable, 7, []byte(`{"phone": "(503) 222-1119"`))
+	w.at(8)
+	if _, err := w.eraser.Inbox.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	for _, text := range []string{phoneA, "222-1111", "222 1111"} {
+		if n := w.holding(text); n > 0 {
+			t.Errorf("%d rows hold %q", n, text)
+		}
+	}
+	if n := w.count(`select count(*) from pipeline.calls where to_number = $1`, phoneB); n != 2 {
+		t.Errorf("%d of the two calls of somebody else are known", n)
+	}
+	if n := w.count(`select count(*) from ops.inbox where body <> ''`); n != 1 {
+		t.Errorf("%d posts have a body, want the one that is somebody else's", n)
+	}
+	if n := w.count(`select count(*) from ops.quarantine where state = 'open' and body = ''`); n != 1 {
+		t.Errorf("%d items of quarantine are emptied", n)
+	}
+	w.agrees("in the end")
+}
+
+// TestEraseOptOut keeps the opt-outs of who is erased, old ones and new ones, as phones of nobody, until they are lifted.
+func TestEraseOptOut(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.routes("convolo", "")
+	optOut := func(object string, minute int, phone string) {
+		w.land(foldRecord{pipeline.SourceConvoso, object, minute, pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phone, Reason: "Jane asked", Since: foldStart}}}})
+		w.drain()
+	}
+	blocked := func(phone string) bool {
+		w.t.Helper()
+		yes, err := w.db.Suppressed(t.Context(), foldOrg, []string{phone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return yes
+	}
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.lead("2", 0, "Cairns", phone(phoneB))
+	optOut("out", 1, phoneA)
+	w.at(2)
+	obliged := w.count(`select count(*) from ops.deliveries where operation = 'dnc_add' and state = 'ready'`)
+	if got := w.erase(store.Identity{Phone: phoneA}); got.KeptOptOuts != 1 || !blocked(phoneA) {
+		t.Errorf("the opt-out is gone: %+v", got)
+	}
+	w.erase(store.Identity{Phone: phoneB})
+	if n := w.count(`select count(*) from ops.deliveries where operation = 'dnc_add' and state = 'ready' and phone = $1`, phoneA); obliged != 1 || n != 1 {
+		t.Errorf("%d diallers are still to be told, %d were", n, obliged)
+	}
+	if n := w.count(`select count(*) from ops.records where payload::text like '%Jane%' or payload::text like '%Perth%'`); n > 0 {
+		t.Errorf("%d records tell more than the phone", n)
+	}
+	if n := w.count(`select count(*) from pipeline.do_not_call where since = $1 and reason = 'opt_out' and source = 'operator'`, foldStart); n != 1 {
+		t.Error("the opt-out is not as old as it was")
+	}
+	if blocked(phoneB) || w.holding(phoneB) > 0 {
+		t.Error("who never opted out is on a list")
+	}
+	// Told anew, of somebody who had not opted out: that counts, and is all that is known. Told twice it is one.
+	w.at(3)
+	optOut("new", 3, phoneB)
+	optOut("new", 4, phoneB)
+	if !blocked(phoneB) || w.count(`select count(*) from ops.records`) != 2 {
+		t.Errorf("a new opt-out: blocked %t, %d records", blocked(phoneB), w.count(`select count(*) from ops.records`))
+	}
+	// Lifted: hearing of the old one again does not bring it back.
+	w.at(5)
+	payload, _ := json.Marshal(pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phoneB, Lift: true, Since: foldStart.Add(5 * time.Minute)}}})
+	lift := pipeline.Record{Org: foldOrg, Account: "default", Source: pipeline.SourceOperator, Stream: "do_not_call", ObjectID: "lift", Payload: payload, ObservedAt: w.db.Now()}
+	if _, err := w.db.LandOrder(t.Context(), &lift, "", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	w.at(6)
+	optOut("new", 6, phoneB)
+	if blocked(phoneB) {
+		t.Error("an opt-out that was lifted is back")
+	}
+	w.agrees("in the end")
+}
+
+// TestEraseOneOfSeveral: a phone that several leads have does not say who is meant, and what others have too stays theirs.
+func TestEraseOneOfSeveral(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	for i := range 5 { // more than a phone links
+		w.lead(fmt.Sprint(i), 0, "City"+fmt.Sprint(i), phone(phoneA), email(fmt.Sprintf("p%d@a.example", i)))
+	}
+	w.lead("0", 1, "City0", phone(phoneA), phone(phoneB), email("p0@a.example"))
+	_, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Phone: phoneA})
+	several, ok := errors.AsType[*store.SeveralError](err)
+	if !ok || len(several.Leads) != 5 || w.count(`select count(*) from ops.erasures`) != 0 {
+		t.Fatalf("a phone of five: %v", err)
+	}
+	w.erase(store.Identity{Email: "P0@a.example"})
+	if n := w.count(`select count(*) from pipeline.leads`); n != 4 || w.holding(phoneB) > 0 || w.holding("p0@a.example") > 0 || w.holding("City0") > 0 {
+		t.Errorf("%d leads are left, want the other four", n)
+	}
+	// The others are still told of, by the phone that one of them was erased with.
+	w.lead("1", 2, "Elsewhere", phone(phoneA), email("p1@a.example"))
+	if w.count(`select count(*) from pipeline.leads where city = 'Elsewhere'`) != 1 || w.count(`select kept_out from ops.erasures`) != 0 {
+		t.Error("somebody else was kept out")
+	}
+	w.agrees("one of them")
+	w.erase(store.Identity{Phone: phoneA, All: true})
+	if n := w.count(`select count(*) from ops.records`); n != 0 {
+		t.Errorf("all of them: %d records are left", n)
+	}
+	w.agrees("all of them")
+}
+
+// TestEraseDeliveries ends what is open for a person; not while a request is under way, whose outcome would be lost.
+func TestEraseDeliveries(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.routes("convolo", "", "dialedin", "")
+	w.lead("1", 1, "Perth", phone(phoneA))
+	w.lead("2", 1, "Cairns", phone(phoneB))
+	set := func(sql string) {
+		if _, err := w.db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(`update ops.deliveries set state = 'sending', lease_until = clock_timestamp() + interval '1 minute', params = '{"name": "Jane"}'
+		where phone = '` + phoneA + `' and destination = 'convolo'`)
+	w.eraser.Patience = 0
+	if _, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Phone: phoneA}); err == nil || !strings.Contains(err.Error(), "order it again") {
+		t.Errorf("while sending: %v", err)
+	}
+	if w.count(`select count(*) from pipeline.leads`) != 2 {
+		t.Error("the lead went while it was being sent")
+	}
+	set(`update ops.deliveries set state = 'unknown', lease_until = null where state = 'sending'`)
+	got := w.erase(store.Identity{Phone: phoneA})
+	if n := w.count(`select count(*) from ops.deliveries where state = 'cancelled' and reason = 'erased' and settled_at is not null and phone is null and params = '{}'`); n != 2 || got.Counts["ops.deliveries"] != 2 {
+		t.Errorf("%d deliveries ended, receipt %v", n, got.Counts)
+	}
+	if n := w.count(`select count(*) from ops.deliveries where state = 'ready' and phone = $1`, phoneB); n != 2 {
+		t.Errorf("%d deliveries of somebody else are ready", n)
+	}
+}
+
+// TestErasureKey: without the key that people were erased with nothing lands, for it might be theirs.
+func TestErasureKey(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.erase(store.Identity{Phone: phoneA})
+	w.db.Erased.Key = func(bool) (store.ErasureKey, error) { return testKey("another"), nil }
+	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+		_, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceIPSCAPE, Stream: "s"},
+			[]store.LandRecord{{ObjectID: "2", Payload: []byte(`{}`), ObservedAt: foldStart}}, store.LandOptions{})
+		return err
+	})
+	if !errors.Is(err, store.ErrErasureKey) {
+		t.Errorf("with another key: %v", err)
+	}
+	if _, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Phone: phoneB}); !errors.Is(err, store.ErrErasureKey) {
+		t.Errorf("erasing with another key: %v", err)
+	}
+}
