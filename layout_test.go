@@ -78,7 +78,7 @@ func rules() []rule {
 		{folders: []string{"sync/walk", "sync/deliver"}, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river}},
 		{folders: []string{"sync/apiwrite"}, ours: []string{"sync/pipeline"}, not: []string{river, pgx, "net/http", "database/sql"}},
 		{folders: []string{"sync/webhook"}, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river, pgx, "database/sql"}},
-		{folders: []string{"migrations", "store/embedded"}},
+		{folders: []string{"migrations", "store/embedded", "sync/erasure"}},
 		{folders: []string{"store/storetest"}, ours: []string{"migrations", "store"}},
 		{folders: []string{"store"}, ours: []string{"sync/pipeline", "migrations", "store"}},
 		{folders: []string{"sync/sandbox"}, ours: append([]string{"sync/pipeline", "sync/vendorapi", "sync/apiwrite", "sync/operator"}, vendorFolders...), not: []string{river, pgx}},

@@ -386,8 +386,16 @@ func TestErasureKey(t *testing.T) {
 			[]store.LandRecord{{ObjectID: "2", Payload: []byte(`{}`), ObservedAt: foldStart}}, store.LandOptions{})
 		return err
 	})
-	if !errors.Is(err, store.ErrErasureKey) {
+	if !errors.Is(err, store.ErrErasureKey) || !store.Unavailable(err) {
 		t.Errorf("with another key: %v", err)
+	}
+	text, _ := json.Marshal([]pipeline.Facts{callOf("c", phoneB)})
+	p := newPost(foldOrg, string(text))
+	if err := startIntake(t, w.db, store.IntakeConfig{}).Accept(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.eraser.Inbox.Drain(t.Context()); !errors.Is(err, store.ErrErasureKey) || w.count(`select count(*) from ops.inbox where state = 'new' and attempts = 0`) != 1 {
+		t.Errorf("a post does not wait for the key: %v", err)
 	}
 	if _, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Phone: phoneB}); !errors.Is(err, store.ErrErasureKey) {
 		t.Errorf("erasing with another key: %v", err)

@@ -21,8 +21,8 @@ var (
 	ErrUnavailable = errors.New("database is unavailable")
 )
 
-// Unavailable tells whether err comes from a database that is away, starting, full, read-only or too busy, rather than
-// from what it was asked to do: the same request may succeed later.
+// Unavailable tells whether err comes from a database that is away, starting, full, read-only or too busy, or from a key that
+// is missing here, rather than from what it was asked to do: the same request may succeed later.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
@@ -36,7 +36,7 @@ func Unavailable(err error) bool {
 		netErr     net.Error
 	)
 	switch {
-	case errors.Is(err, ErrBusy), errors.Is(err, ErrUnavailable),
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrUnavailable), errors.Is(err, ErrErasureKey),
 		errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, puddle.ErrClosedPool):

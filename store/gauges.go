@@ -18,7 +18,9 @@ type Gauges struct {
 	OldestJob float64
 	// Inbox and Unfolded count posts and records that wait; DNC counts phones that must not be called.
 	Inbox, Unfolded, DNC float64
-	Webhooks             WebhookGauges
+	// KeptOut counts what was told of erased people and not kept, CutOff the erasures that did not come to their end.
+	KeptOut, CutOff float64
+	Webhooks        WebhookGauges
 }
 
 // StreamGauge is a stream's freshness in seconds and Unix seconds; nil = unknown.
@@ -67,7 +69,9 @@ const plainGaugesSQL = `
 select
   coalesce((select extract(epoch from @now::timestamptz - min(scheduled_at)) from river.river_job where state = 'available'), 0)::double precision,
   (select count(*) from ops.inbox where state = 'new')::double precision,
-  (select count(*) from ops.reconcile_queue)::double precision`
+  (select count(*) from ops.reconcile_queue)::double precision,
+  (select coalesce(sum(kept_out), 0) from ops.erasures)::double precision,
+  (select count(*) from ops.erasures where finished_at is null)::double precision`
 
 const dncGaugeSQL = `
 select count(*)::double precision
@@ -104,7 +108,8 @@ func (db *DB) gauges(ctx context.Context, all bool) (Gauges, error) {
 		if g.Webhooks, err = db.WebhookGauges(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, plainGaugesSQL, pgx.StrictNamedArgs{"now": db.Now()}).Scan(&g.OldestJob, &g.Inbox, &g.Unfolded); err != nil || !all {
+		if err := tx.QueryRow(ctx, plainGaugesSQL, pgx.StrictNamedArgs{"now": db.Now()}).Scan(
+			&g.OldestJob, &g.Inbox, &g.Unfolded, &g.KeptOut, &g.CutOff); err != nil || !all {
 			return err
 		}
 		rows, err := tx.Query(ctx, streamGaugesSQL)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
@@ -43,8 +44,9 @@ type Config struct {
 	DB      *store.DB
 	Log     *slog.Logger
 	Actions Actions
-	// Lookback is how far the hourly second look reaches: see status.Read.
+	// Lookback is how far the hourly second look reaches, Rules are those of every organisation: see status.Read.
 	Lookback time.Duration
+	Rules    pipeline.Rules
 	// AdminToken is what a person signs in with; empty where nobody can.
 	AdminToken vendorapi.Secret
 	Version    string
@@ -204,7 +206,7 @@ func (s *Site) status(ctx context.Context) (*status.Status, error) {
 	read, err, _ := s.flight.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
-		st, err := status.Read(ctx, s.cfg.DB, s.cfg.Lookback)
+		st, err := status.Read(ctx, s.cfg.DB, s.cfg.Lookback, &s.cfg.Rules)
 		if err == nil {
 			s.mu.Lock()
 			s.last = st

@@ -3,6 +3,8 @@ package status
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,16 +24,20 @@ const (
 	postMinutes = 60
 	// openBackfills is how many of those that have not ended are told of.
 	openBackfills = 20
+	// unmappedShown is how many codes without a rule are shown, the commonest first.
+	unmappedShown = 10
 )
 
-// Read reads it all. lookback is how far the hourly second look of ipSCAPE's streams reaches.
-func Read(ctx context.Context, db *store.DB, lookback time.Duration) (*Status, error) {
+// Read reads it all. lookback is how far the hourly second look of ipSCAPE's streams reaches, rules are those that hold for every
+// organisation.
+func Read(ctx context.Context, db *store.DB, lookback time.Duration, rules *pipeline.Rules) (*Status, error) {
 	s := &Status{
 		At: db.Now(), Lookback: lookback, Problems: []Problem{}, Streams: []Stream{}, Deliveries: []Delivery{}, Queues: []Queue{}, Gaps: []Gap{},
-		Shapes: []Shape{}, Posts: []PostMinute{},
+		Shapes: []Shape{}, Posts: []PostMinute{}, Unmapped: []Unmapped{},
 	}
 	for _, part := range []func(context.Context, *store.DB) error{
-		s.readStreams, s.readDeliveries, s.readGauges, s.readPosts, s.readSpeed, s.readBackfills, s.readAttention,
+		s.readStreams, s.readDeliveries, s.readGauges, s.readPosts, s.readSpeed, s.readBackfills,
+		func(ctx context.Context, db *store.DB) error { return s.readUnmapped(ctx, db, rules) }, s.readAttention,
 	} {
 		if err := part(ctx, db); err != nil {
 			return nil, err
@@ -158,6 +164,9 @@ func (s *Status) readGauges(ctx context.Context, db *store.DB) error {
 		return err
 	}
 	s.Inbox, s.Unfolded = int(gauges.Inbox), int(gauges.Unfolded)
+	if n := int(gauges.CutOff); n > 0 {
+		s.wrong(Many(n, "erasure was", "erasures were")+" cut off", "", "trunkline erase")
+	}
 	for _, j := range gauges.Jobs {
 		s.Queues = append(s.Queues, Queue{j.A, j.B, int(j.Count)})
 	}
@@ -265,6 +274,28 @@ func (s *Status) readAttention(ctx context.Context, db *store.DB) error {
 	s.Problems = append(s.Problems, found...)
 	if a.BadPosts > 0 {
 		s.wrong(Many(a.BadPosts, "post", "posts")+" that nobody understood", "/ui/inbox?state=bad", "trunkline inbox list")
+	}
+	return nil
+}
+
+// readUnmapped tells of codes that nobody has said anything of. One of a source whose other codes are mapped is amiss.
+func (s *Status) readUnmapped(ctx context.Context, db *store.DB, rules *pipeline.Rules) error {
+	codes, err := (&store.Reconciler{DB: db, Rules: *rules}).UnmappedCodes(ctx)
+	if err != nil {
+		return err
+	}
+	amiss := map[string]int{}
+	for i := range codes {
+		c := &codes[i]
+		if c.Known {
+			amiss[c.Source]++
+		}
+		if len(s.Unmapped) < unmappedShown {
+			s.Unmapped = append(s.Unmapped, Unmapped{c.Source, c.Code, c.Name, c.Calls})
+		}
+	}
+	for _, source := range slices.Sorted(maps.Keys(amiss)) {
+		s.wrong(Many(amiss[source], "code", "codes")+" of "+source+" that no rule maps", "", "trunkline dispositions list --unmapped")
 	}
 	return nil
 }

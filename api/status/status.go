@@ -28,6 +28,7 @@ type Status struct {
 	Webhooks   Webhooks         `json:"webhooks"`
 	Speed      Speed            `json:"speed_to_lead"`
 	Posts      []PostMinute     `json:"posts"`
+	Unmapped   []Unmapped       `json:"unmapped_dispositions"`
 	Backfills  []store.Backfill `json:"-"`
 	// BadPosts counts posts that nobody understood, Obligations the do-not-call orders that no dialler has confirmed yet.
 	BadPosts    int `json:"bad_posts"`
@@ -95,6 +96,14 @@ type Gap struct {
 	Kind     string `json:"kind"`
 	Since    string `json:"since"`
 	Missing  int    `json:"missing"`
+}
+
+// Unmapped is a code of the last week's calls that no rule maps.
+type Unmapped struct {
+	Source string `json:"source"`
+	Code   string `json:"code"`
+	Name   string `json:"name"`
+	Calls  int64  `json:"calls"`
 }
 
 // Shape is what lies in quarantine for one reason: of the newest items, those whose errors are alike.

@@ -14,6 +14,7 @@ import (
 	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/store/storetest"
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -66,7 +67,7 @@ func TestReadFollowsIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	looking := &store.DB{Pool: own, Log: db.Log, Clock: time.Now}
-	st, err := status.Read(t.Context(), looking, 48*time.Hour)
+	st, err := status.Read(t.Context(), looking, 48*time.Hour, &pipeline.Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestReadFollowsIndexes(t *testing.T) {
 func TestReadOfNothing(t *testing.T) {
 	t.Parallel()
 	db := &store.DB{Pool: storetest.DB(t), Log: slog.New(slog.DiscardHandler), Clock: time.Now}
-	st, err := status.Read(t.Context(), db, time.Hour)
+	st, err := status.Read(t.Context(), db, time.Hour, &pipeline.Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -189,17 +189,14 @@ func (d *daemon) walked(ctx context.Context, tx pgx.Tx, w store.Walk, whole bool
 }
 
 func (d *daemon) buildReconcile(context.Context) error {
-	convosoSettings, err := d.cfg.Convoso.settings(d.cfg.General.Region)
+	rules, err := d.cfg.rules()
 	if err != nil {
 		return err
 	}
 	d.fold = &store.Reconciler{
 		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
 		WakeWebhooks: d.queue.WakeWebhooks,
-		Rules: pipeline.Rules{Dispositions: pipeline.NewDispositions(map[pipeline.Source]map[string]pipeline.Disposition{
-			pipeline.SourceConvoso: convosoSettings.Rules(),
-		})},
-		Facts: d.facts,
+		Rules:        rules, Facts: d.facts,
 	}
 	if d.cfg.DialedIn.on() {
 		// Law 6: an opt-out is an obligation at every dialler that has a do-not-call list.
@@ -315,8 +312,12 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 		fixed[store.HashReceiverToken(token.Reveal())] = d.org.ID
 	}
 	backfiller := &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount}
+	rules, err := d.cfg.rules()
+	if err != nil {
+		return err
+	}
 	site, err := console.New(console.Config{
-		DB: d.db.DB, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
+		DB: d.db.DB, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, Rules: rules, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
 		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience)},
 	})
 	if err != nil {

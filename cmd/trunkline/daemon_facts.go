@@ -16,6 +16,17 @@ import (
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
+// rules are those of the program and its environment.
+func (c *config) rules() (pipeline.Rules, error) {
+	convosoSettings, err := c.Convoso.settings(c.General.Region)
+	if err != nil {
+		return pipeline.Rules{}, err
+	}
+	return pipeline.Rules{Dispositions: pipeline.NewDispositions(map[pipeline.Source]map[string]pipeline.Disposition{
+		pipeline.SourceConvoso: convosoSettings.Rules(),
+	})}, nil
+}
+
 // buildFacts finds each source's reader, and has the store keep out what is told of erased people.
 func (d *daemon) buildFacts(context.Context) error {
 	ipscapeSettings := d.cfg.IPSCAPE.settings()

@@ -59,7 +59,7 @@ func (d *daemon) buildMetrics(context.Context) error {
 	}, []string{"destination", "step"})
 	d.metrics = m
 	for _, c := range []prometheus.Collector{
-		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, m.speed, newStateCollector(d.db.DB),
+		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, m.speed, newStateCollector(d.db.DB, d.unmapped),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := d.registry.Register(c); err != nil {
@@ -117,10 +117,15 @@ func (m *metrics) folded(records, _, _ int, took time.Duration) {
 // ten seconds.
 type stateCollector struct {
 	db *store.DB
+	// codes lists the codes that no rule maps, which takes a look at a week's calls.
+	codes func(context.Context) ([]store.UnmappedCode, error)
 
 	mu    sync.Mutex
 	last  store.Gauges
 	taken time.Time
+
+	unmapped   []store.UnmappedCode
+	codesTaken time.Time
 }
 
 var (
@@ -136,24 +141,39 @@ var (
 	gapsDesc     = prometheus.NewDesc("trunkline_gaps_missing", "Posts that seem to be lost: what an hour without any usually has, or calls without a disposition.", []string{"source", "kind"}, nil)
 	dncDesc      = prometheus.NewDesc("trunkline_dnc_suppressed", "Phones on the do-not-call list.", nil, nil)
 
+	codesDesc     = prometheus.NewDesc("trunkline_dispositions_unmapped", "Codes of the last week's calls that no rule maps.", []string{"source"}, nil)
+	codeCallsDesc = prometheus.NewDesc("trunkline_dispositions_unmapped_calls", "Calls of the last week whose code no rule maps.", []string{"source"}, nil)
+	keptOutDesc   = prometheus.NewDesc("trunkline_erasure_kept_out", "Records that named an erased person and were not kept.", nil, nil)
+	cutOffDesc    = prometheus.NewDesc("trunkline_erasures_unfinished", "Erasures that were cut off and wait to be ordered again.", nil, nil)
+
 	endpointsDesc  = prometheus.NewDesc("trunkline_webhook_endpoints", "Webhook endpoints by state.", []string{"state"}, nil)
 	webhooksDesc   = prometheus.NewDesc("trunkline_webhook_deliveries", "Webhooks that have not arrived, by state.", []string{"state"}, nil)
 	webhookAgeDesc = prometheus.NewDesc("trunkline_webhook_oldest_due_seconds", "For how long the webhook that waits longest has been due.", nil, nil)
 )
 
-func newStateCollector(db *store.DB) *stateCollector { return &stateCollector{db: db} }
+func newStateCollector(db *store.DB, codes func(context.Context) ([]store.UnmappedCode, error)) *stateCollector {
+	return &stateCollector{db: db, codes: codes}
+}
+
+// unmapped lists the codes that no rule maps.
+func (d *daemon) unmapped(ctx context.Context) ([]store.UnmappedCode, error) {
+	return d.fold.UnmappedCodes(ctx)
+}
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		lagDesc, successDesc, holesDesc, jobsDesc, oldestDesc, stateDesc, inboxDesc, unfoldedDesc, badDesc, dncDesc, gapsDesc, endpointsDesc, webhooksDesc,
-		webhookAgeDesc,
+		webhookAgeDesc, codesDesc, codeCallsDesc, keptOutDesc, cutOffDesc,
 	} {
 		ch <- d
 	}
 }
 
-const scrapeEvery = 10 * time.Second
+const (
+	scrapeEvery = 10 * time.Second
+	codesEvery  = 5 * time.Minute
+)
 
 // Collect implements prometheus.Collector. With the database away the last state is shown no more.
 func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
@@ -168,6 +188,12 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			return
 		}
 		c.last, c.taken = g, now
+		if now.Sub(c.codesTaken) > codesEvery {
+			if c.unmapped, err = c.codes(ctx); err != nil {
+				c.db.Log.Warn("reading the codes that no rule maps failed", "error", err)
+			}
+			c.codesTaken = now
+		}
 	}
 	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
@@ -193,6 +219,18 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, n := range c.last.Gaps {
 		gauge(gapsDesc, n.Count, n.A, n.B)
 	}
+	codes, calls := map[string]float64{}, map[string]float64{}
+	for _, u := range c.unmapped {
+		source := boundedReason(u.Source)
+		codes[source]++
+		calls[source] += float64(u.Calls)
+	}
+	for source, n := range codes {
+		gauge(codesDesc, n, source)
+		gauge(codeCallsDesc, calls[source], source)
+	}
+	gauge(keptOutDesc, c.last.KeptOut)
+	gauge(cutOffDesc, c.last.CutOff)
 	gauge(oldestDesc, c.last.OldestJob)
 	gauge(inboxDesc, c.last.Inbox)
 	gauge(unfoldedDesc, c.last.Unfolded)

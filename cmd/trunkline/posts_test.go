@@ -163,8 +163,8 @@ func (r *rig) folded(within time.Duration) {
 	})
 }
 
-// told is the pipeline without our own ids and without when we heard of it.
-func (r *rig) told() []string {
+// pipelineTold is the pipeline without our own ids and without when we heard of it.
+func (r *rig) pipelineTold() []string {
 	r.Helper()
 	const lead = `(select string_agg(k.value, ',' order by k.value) from pipeline.lead_keys k where k.org_id = c.org_id and k.lead_id = c.lead_id and k.kind = 'convoso_lead')`
 	all := list[string](r, `
@@ -227,7 +227,7 @@ func TestPostsThroughKills(t *testing.T) {
 	r.folded(10 * time.Minute)
 	t.Logf("%d posts answered after %s, %d tries, folded after %s", door.total.Load(), answered.Round(time.Millisecond), door.tries.Load(), time.Since(began).Round(time.Millisecond))
 	r.checkKept(door, len(posts))
-	got := r.told()
+	got := r.pipelineTold()
 
 	// Ties: two words on one moment, the second told later. What is told again is no later for it (law 3).
 	tie := func(code string) stormPost {
@@ -254,7 +254,7 @@ func TestPostsThroughKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	once.folded(10 * time.Minute)
-	want := once.told()
+	want := once.pipelineTold()
 	if len(want) < len(posts) {
 		t.Fatalf("%d rows of %d posts: too few to compare", len(want), len(posts))
 	}

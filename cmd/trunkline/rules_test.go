@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -8,8 +11,60 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/sync/sandbox"
 )
+
+// checkUnmapped has Convoso tell a code that no rule maps: status, list and metrics say so until a rule does.
+func (r *rig) checkUnmapped(d *child) {
+	r.Helper()
+	const code = "WRNGPTY"
+	r.post(d, sandbox.NewPost(sandbox.EventDisposition, map[string]any{
+		"lead_id": "950001", "status": strings.ToLower(code), "call_log_id": "950000001", "call_date": fmt.Sprint(time.Now().Unix()),
+	}))
+	r.settled(time.Minute)
+	unmapped := func() (listed, shown bool, amiss string) {
+		listed = slices.ContainsFunc(answer[[]dispositionRow](r, exitDone, "dispositions", "list", "--unmapped"),
+			func(d dispositionRow) bool {
+				return d.Source == "convoso" && d.Code == code && d.Calls == 1 && d.Origin == "unmapped"
+			})
+		type told struct {
+			Problems []string          `json:"problems"`
+			Unmapped []status.Unmapped `json:"unmapped_dispositions"`
+		}
+		s := answer[told](r, exitDone, "status")
+		shown = slices.ContainsFunc(s.Unmapped, func(u status.Unmapped) bool { return u.Source == "convoso" && u.Code == code && u.Calls == 1 })
+		for _, p := range s.Problems {
+			if strings.HasSuffix(p, "of convoso that no rule maps") {
+				amiss = p
+			}
+		}
+		return listed, shown, amiss
+	}
+	listed, shown, before := unmapped()
+	if !listed || !shown || before == "" {
+		r.Errorf("a code that no rule maps: listed %t, in status %t, as the problem %q", listed, shown, before)
+	}
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, d.url()+"/metrics", nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	resp, err := poster.Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(text), `trunkline_dispositions_unmapped{source="convoso"} `) || strings.Contains(strings.ToUpper(string(text)), code) {
+		r.Errorf("the metrics do not count codes without a rule, or name them: %v", err)
+	}
+	if e := r.command("dispositions", "set", "convoso", code, "--outcome", "wrong_party"); e.code != exitDone {
+		r.Error(e)
+	}
+	if listed, shown, after := unmapped(); listed || shown || after == before {
+		r.Errorf("a code that a rule maps: listed %t, in status %t, problem %q, before %q", listed, shown, after, before)
+	}
+}
 
 // TestRulesAndExplanation sets rules by command beside a running daemon, which folds by them at once, and asks why a lead is
 // what it is.
@@ -47,6 +102,7 @@ func TestRulesAndExplanation(t *testing.T) {
 	if e := r.command("dispositions", "set", "convoso", code, "--outcome", "x", "--stage", "nowhere"); e.code != exitUsage {
 		t.Errorf("a stage that is not there: %s", e)
 	}
+	r.checkUnmapped(d)
 	for _, args := range [][]string{
 		{"stages", "set", "nurture", "--label", "Nurture"},
 		{"stages", "list"},

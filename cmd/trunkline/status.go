@@ -20,8 +20,12 @@ func (p *program) statusCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withDatabase(cmd.Context(), func(ctx context.Context, c *config, d *database) error {
+				rules, err := c.rules()
+				if err != nil {
+					return err
+				}
 				for {
-					s, err := status.Read(ctx, d.DB, c.IPSCAPE.Lookback.Duration)
+					s, err := status.Read(ctx, d.DB, c.IPSCAPE.Lookback.Duration, &rules)
 					if watch && ctx.Err() != nil {
 						return nil
 					}
@@ -98,7 +102,14 @@ func printStatus(w io.Writer, s *status.Status) error {
 	for _, l := range s.Gaps {
 		rows = append(rows, []string{l.Source, orDash(l.Campaign), l.Kind, l.Since, fmt.Sprint(l.Missing)})
 	}
-	return section(w, []string{"GAP_IN", "CAMPAIGN", "KIND", "SINCE", "MISSING"}, rows)
+	if err := section(w, []string{"GAP_IN", "CAMPAIGN", "KIND", "SINCE", "MISSING"}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, l := range s.Unmapped {
+		rows = append(rows, []string{l.Source, l.Code, orDash(l.Name), fmt.Sprint(l.Calls)})
+	}
+	return section(w, []string{"UNMAPPED_IN", "CODE", "NAME", "CALLS"}, rows)
 }
 
 // section prints a table after a blank line, and nothing where there are no rows.
