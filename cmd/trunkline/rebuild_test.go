@@ -69,11 +69,16 @@ func TestRebuildAndReplay(t *testing.T) {
 	payload := one[string](r, `select payload::text from ops.records where source = 'ipscape' and stream = 'leads' and object_id = $1`, record)
 	facts := quarantine("leads", record, "facts", payload)
 	item := quarantine("leads", "", "bad id", strings.Replace(payload, record, "990017", 1))
-	hopeless := quarantine("leads", "", "bad id", `{"name":"Perplexina Ostrovander"}`)
+	hopeless := quarantine("leads", "", "bad id", `{"name":"Perplexina Ostrovander","phone":"+1 (212) 736-9876","email":"perplexina@bakery.example"}`)
 
 	groups := answer[[]quarantineGroupRow](r, exitDone, "quarantine", "list")
-	if len(groups) != 2 || groups[0].Items != 2 || strings.Contains(fmt.Sprint(groups), "Perplexina") {
+	if len(groups) != 2 || groups[0].Items != 2 || groups[0].ExampleID != hopeless || !strings.Contains(groups[0].Example, `"phone"`) {
 		t.Errorf("groups: %+v", groups)
+	}
+	for _, personal := range []string{"perplexina", "ostrovander", "736", "9876", "bakery"} {
+		if strings.Contains(strings.ToLower(fmt.Sprint(groups[0])), personal) {
+			t.Errorf("the example shows %s: %+v", personal, groups[0])
+		}
 	}
 	if e := r.command("quarantine", "show", hopeless.String()); e.code != exitDone || !strings.Contains(e.stdout, "Ostrovander") {
 		t.Errorf("show: %s", e)

@@ -53,10 +53,10 @@ func (k *Keyring) Key(create bool) (*Key, error) {
 	if k.key != nil {
 		return k.key, nil
 	}
-	key, err := read(k.path)
+	key, err := k.read()
 	if errors.Is(err, ErrNoKey) && create {
 		if err = makeKey(k.path); err == nil {
-			key, err = read(k.path)
+			key, err = k.read()
 		}
 	}
 	if err != nil {
@@ -66,10 +66,10 @@ func (k *Keyring) Key(create bool) (*Key, error) {
 	return key, nil
 }
 
-func read(path string) (*Key, error) {
-	text, err := os.ReadFile(path)
+func (k *Keyring) read() (*Key, error) {
+	text, err := os.ReadFile(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading %s: %w", path, ErrNoKey)
+		return nil, fmt.Errorf("reading %s: %w", k.path, ErrNoKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the erasure key: %w", err)
