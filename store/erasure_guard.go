@@ -339,13 +339,31 @@ func (db *DB) keepOptOut(ctx context.Context, tx pgx.Tx, key *ErasureKey, org uu
 	return kept, err
 }
 
-// scrubbed tells whether a text names somebody who was erased, for what is kept as bytes. It keeps erasures waiting until the
-// transaction ends.
-func (db *DB) scrubbed(ctx context.Context, tx pgx.Tx, org uuid.UUID, text []byte) (bool, error) {
+// scrubbed tells whether a text, or what is known of it otherwise, names somebody who was erased, for what is kept as bytes. It
+// keeps erasures waiting until the transaction ends.
+func (db *DB) scrubbed(ctx context.Context, tx pgx.Tx, org uuid.UUID, text []byte, known ...keyName) (bool, error) {
 	key, err := db.erasing(ctx, tx, org)
 	if err != nil || key == nil {
 		return false, err
 	}
-	found, err := key.erasedBy(ctx, tx, org, []map[keyName]bool{mentioned(text)})
+	names := mentioned(text)
+	for _, n := range known {
+		names[n] = true
+	}
+	found, err := key.erasedBy(ctx, tx, org, []map[keyName]bool{names})
 	return len(found) > 0, err
+}
+
+// nameOfItem is what an item that could not be read is known by, where its id could be.
+func nameOfItem(item *QuarantineItem) []keyName {
+	if item.Source != pipeline.SourceIPSCAPE || item.ObjectID == "" {
+		return nil
+	}
+	switch item.Stream {
+	case "leads":
+		return []keyName{{string(pipeline.KeyIPSCAPELead), item.Account, item.ObjectID}}
+	case "activities":
+		return []keyName{{callKind(pipeline.SourceIPSCAPE), item.Account, item.ObjectID}}
+	}
+	return nil
 }

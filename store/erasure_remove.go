@@ -66,11 +66,13 @@ func (m *removal) hashes(ctx context.Context) error {
 	return keepHashes(ctx, m.tx, &m.key, m.p, m.r.ID)
 }
 
-// lock keeps requests about the person from beginning (law 6's locks).
+// lock keeps requests about the person from beginning (law 6's locks). Calls have none of their own there, and may be many.
 func (m *removal) lock(ctx context.Context) error {
 	var keys []string
 	for n := range m.p.names {
-		keys = append(keys, SuppressionLockKey(m.p.org, n.Kind, n.Account, n.Value))
+		if !m.p.calls[n] {
+			keys = append(keys, SuppressionLockKey(m.p.org, n.Kind, n.Account, n.Value))
+		}
 	}
 	return LockSuppressions(ctx, m.tx, keys)
 }
@@ -199,6 +201,12 @@ delete from ops.quarantine q
 using ops.records r
 where r.record_id = any(@ids)
   and q.org_id = r.org_id and q.account_id = r.account_id and q.source = r.source and q.stream = r.stream and q.object_id = r.object_id`
+	// What never became a record is known by the id of its lead or call alone.
+	quarantineOfNamesEraseSQL = `
+delete from ops.quarantine q
+using unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
+where q.org_id = @org and q.account_id = n.account_id and q.source = 'ipscape' and q.object_id = n.value
+  and (n.kind = 'ipscape_lead' and q.stream = 'leads' or n.kind = 'call:ipscape' and q.stream = 'activities')`
 	refetchEraseSQL = `
 delete from ops.refetch f
 using ops.records r
@@ -214,11 +222,15 @@ where s.org_id = @org and s.kind = n.kind and s.account_id = n.account_id and s.
 // inbox empties the posts that told the records, and removes what is noted of those.
 func (m *removal) inbox(ctx context.Context) error {
 	of := pgx.StrictNamedArgs{"ids": m.seeds}
+	kinds, accounts, values := columns(slices.Collect(maps.Keys(m.p.names)))
 	return m.exec(
 		ctx,
 		statement{"ops.inbox", inboxOfRecordsEraseSQL, of},
 		statement{"ops.inbox_facts", inboxFactsEraseSQL, of},
 		statement{"ops.quarantine", quarantineEraseSQL, of},
+		statement{"ops.quarantine", quarantineOfNamesEraseSQL, pgx.StrictNamedArgs{
+			"org": m.p.org, "kinds": kinds, "accounts": accounts, "values": values,
+		}},
 		statement{"ops.refetch", refetchEraseSQL, of},
 	)
 }

@@ -86,9 +86,9 @@ const inboxSearchSQL = `
 select id, received_at, source, state, method, content_type, event_path, query, body
 from ops.inbox
 where org_id = @org
-  and (received_at, id) > (@after_at, @after)
+  and id > @after
   and (body <> '' or query <> '')
-order by received_at, id
+order by id
 limit 2000`
 
 const inboxEmptySQL = `
@@ -99,9 +99,8 @@ where i.id = n.id and i.received_at = n.received_at`
 
 // searchInbox empties the posts that named a person: in their text, or, of those that could be read, in what they tell.
 func (e *Eraser) searchInbox(ctx context.Context, p *person, re *regexp.Regexp, r *Receipt) error {
-	afterAt, after := time.Unix(0, 0).UTC(), uuid.Nil
-	for {
-		rows, err := e.DB.Pool.Query(ctx, inboxSearchSQL, pgx.StrictNamedArgs{"org": p.org, "after_at": afterAt, "after": after})
+	for after := uuid.Nil; ; {
+		rows, err := e.DB.Pool.Query(ctx, inboxSearchSQL, pgx.StrictNamedArgs{"org": p.org, "after": after})
 		if err != nil {
 			return fmt.Errorf("searching posts: %w", err)
 		}
@@ -117,8 +116,7 @@ func (e *Eraser) searchInbox(ctx context.Context, p *person, re *regexp.Regexp, 
 		if len(posts) == 0 {
 			return nil
 		}
-		last := &posts[len(posts)-1]
-		afterAt, after = last.ReceivedAt, last.ID
+		after = posts[len(posts)-1].ID
 		var ids []uuid.UUID
 		var received []time.Time
 		for i := range posts {

@@ -34,6 +34,9 @@ func (db *DB) LandOrder(
 		if err != nil {
 			return err
 		}
+		if landed.Erased > 0 {
+			return ErrErased
+		}
 		if len(landed.Records) != 1 {
 			return errors.New("the order is kept already")
 		}

@@ -60,7 +60,7 @@ set reason = excluded.reason,
 // again; one that an operator discarded stays so. Of somebody who was erased the bytes are left out.
 func (db *DB) Quarantine(ctx context.Context, tx pgx.Tx, item QuarantineItem) error {
 	now := db.Now()
-	erased, err := db.scrubbed(ctx, tx, item.Org, item.Body)
+	erased, err := db.scrubbed(ctx, tx, item.Org, item.Body, nameOfItem(&item)...)
 	if err != nil {
 		return fmt.Errorf("quarantining an item of %s.%s: %w", item.Source, item.Stream, err)
 	}

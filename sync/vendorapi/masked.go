@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -30,7 +31,11 @@ func Masked(body []byte) string {
 				values[i] = maskText(values[i])
 			}
 		}
-		return cutMasked(form.Encode())
+		shown := url.Values{}
+		for key, values := range form {
+			shown[maskKey(key)] = append(shown[maskKey(key)], values...)
+		}
+		return cutMasked(shown.Encode())
 	}
 	return fmt.Sprintf("%d bytes that are neither JSON nor a form", len(body))
 }
@@ -38,10 +43,11 @@ func Masked(body []byte) string {
 func masked(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
+		shown := make(map[string]any, len(v))
 		for k := range v {
-			v[k] = masked(v[k])
+			shown[maskKey(k)] = masked(v[k])
 		}
-		return v
+		return shown
 	case []any:
 		for i := range v {
 			v[i] = masked(v[i])
@@ -53,6 +59,16 @@ func masked(v any) any {
 		return json.Number("0")
 	}
 	return v
+}
+
+// fieldName is what a key looks like that is one; a whole JSON text may be the key of a form.
+var fieldName = regexp.MustCompile(`^[A-Za-z_][A-Za-z_.\[\]-]{0,63}[0-9]{0,3}\]?$`)
+
+func maskKey(key string) string {
+	if fieldName.MatchString(key) {
+		return key
+	}
+	return maskText(key)
 }
 
 func maskText(s string) string {
