@@ -415,3 +415,33 @@ func TestErasureKey(t *testing.T) {
 		t.Errorf("erasing with another key: %v", err)
 	}
 }
+
+// TestEraseWaitsForWhoLands orders an erasure while a transaction has landed what it told and not committed it: the erasure
+// waits for it, and removes that too.
+func TestEraseWaitsForWhoLands(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	payload, _ := json.Marshal(callOf("late", phoneA))
+	erased := make(chan error, 1)
+	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+		_, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceIPSCAPE, Stream: "s"},
+			[]store.LandRecord{{ObjectID: "late", Payload: payload, ObservedAt: foldStart}}, store.LandOptions{})
+		go func() {
+			_, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Phone: phoneA})
+			erased <- err
+		}()
+		for len(erased) == 0 && w.count(`select count(*) from pg_locks l join pg_database d on d.oid = l.database
+			where d.datname = current_database() and l.locktype = 'advisory' and not l.granted`) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		return err
+	})
+	if err := errors.Join(err, <-erased); err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	if n := w.holding(phoneA); n > 0 {
+		t.Errorf("%d rows hold the phone", n)
+	}
+}
