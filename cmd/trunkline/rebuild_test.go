@@ -60,7 +60,7 @@ func TestRebuildAndReplay(t *testing.T) {
 	}
 	org := one[uuid.UUID](r, `select org_id from ops.organisations where is_default`)
 	quarantine := func(stream, object, reason, body string) uuid.UUID {
-		id := uuid.New()
+		id := uuid.Must(uuid.NewV7())
 		r.exec(`insert into ops.quarantine (id, org_id, account_id, source, stream, object_id, reason, error, body, body_hash, first_seen_at, last_seen_at)
 			values ($1, $2, 'default', 'ipscape', $3, $4, $5, 'field 12 is "Perplexina"', $6, sha256($6), now(), now())`, id, org, stream, object, reason, []byte(body))
 		return id
