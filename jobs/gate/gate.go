@@ -55,6 +55,8 @@ type Gate struct {
 	cfg     Config
 	// denied remembers that the account was seen as denied, so that Accepted costs nothing otherwise.
 	denied atomic.Bool
+	// probing is set while the request that tests refused credentials is on its way.
+	probing atomic.Bool
 
 	mu     sync.Mutex
 	tokens map[vendorapi.Lane]lease
@@ -127,6 +129,7 @@ func (g *Gate) try(ctx context.Context, lane vendorapi.Lane) (wait time.Duration
 	case b.Paused > 0:
 		return b.Paused, nil
 	case b.Probe:
+		g.probing.Store(true)
 		return 0, nil
 	case b.Denied:
 		return 0, g.refusal(vendorapi.Denied, max(b.ProbeIn, vendorapi.MinWait), errors.New("credentials were refused before"))
@@ -198,6 +201,34 @@ func (g *Gate) forget() {
 	clear(g.tokens)
 }
 
+// Recheck fails when the account has been paused or denied since Wait let a request pass. A request that is to test refused
+// credentials is let pass.
+func (g *Gate) Recheck(ctx context.Context) error {
+	g.mu.Lock()
+	calm := g.cfg.Now().Before(g.calm)
+	g.mu.Unlock()
+	if calm {
+		return nil
+	}
+	b, err := g.budgets.LookBudget(ctx, g.cfg.Key)
+	if err != nil {
+		return err
+	}
+	g.denied.Store(b.Denied)
+	switch {
+	case b.Paused > 0:
+		return g.refusal(vendorapi.Limited, max(b.Paused, vendorapi.MinWait), errors.New("the account was paused meanwhile"))
+	case b.Denied && !g.probing.Load():
+		return g.refusal(vendorapi.Denied, max(b.ProbeIn, vendorapi.MinWait), errors.New("credentials were refused meanwhile"))
+	case b.Denied:
+		return nil
+	}
+	g.mu.Lock()
+	g.calm = g.cfg.Now().Add(trusted)
+	g.mu.Unlock()
+	return nil
+}
+
 func (g *Gate) refusal(kind vendorapi.Kind, after time.Duration, err error) error {
 	return &vendorapi.Error{Vendor: string(g.cfg.Key.Source), Op: "budget", Kind: kind, After: after, Err: err}
 }
@@ -212,6 +243,7 @@ func (g *Gate) Limited(ctx context.Context, wait time.Duration) {
 // Denied marks the credentials as refused.
 func (g *Gate) Denied(ctx context.Context) {
 	g.forget()
+	g.probing.Store(false)
 	if !g.denied.Swap(true) {
 		g.cfg.Log.Error("vendor refused our credentials; account is denied", "account", g.cfg.Key.String())
 	}
@@ -227,6 +259,7 @@ func (g *Gate) Accepted(ctx context.Context) {
 	g.report("clearing the denial", err)
 	if err == nil {
 		g.denied.Store(false)
+		g.probing.Store(false)
 		g.cfg.Log.Info("vendor accepts our credentials again", "account", g.cfg.Key.String())
 	}
 }

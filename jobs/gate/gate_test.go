@@ -217,3 +217,40 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestRecheckSeesWhatCameSince: a turn that was taken before a pause or a denial is worth nothing after it, on any daemon, but for
+// the one request that tests the credentials.
+func TestRecheckSeesWhatCameSince(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0, 50} {
+		a := newAccount(t, rate)
+		one, other := a.gate(), a.gate()
+		ctx := t.Context()
+		for _, g := range []*gate.Gate{one, other} {
+			if err := errors.Join(g.Wait(ctx, vendorapi.Live), g.Recheck(ctx)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		one.Limited(ctx, time.Hour)
+		time.Sleep(150 * time.Millisecond) // what the other daemon knows may be a tenth of a second old
+		for _, g := range []*gate.Gate{one, other} {
+			if err := g.Recheck(ctx); vendorapi.KindOf(err) != vendorapi.Limited {
+				t.Errorf("rate %v: after a pause %v", rate, err)
+			}
+		}
+		a.exec(`update ops.budgets set paused_until = null where org_id = $1`)
+		one.Denied(ctx)
+		for _, g := range []*gate.Gate{one, other} {
+			if err := g.Recheck(ctx); vendorapi.KindOf(err) != vendorapi.Denied {
+				t.Errorf("rate %v: after a denial %v", rate, err)
+			}
+		}
+		a.exec(`update ops.budgets set probe_at = now() where org_id = $1`)
+		if err := errors.Join(other.Wait(ctx, vendorapi.Live), other.Recheck(ctx)); err != nil {
+			t.Errorf("rate %v: the request that tests the credentials: %v", rate, err)
+		}
+		if err := one.Recheck(ctx); vendorapi.KindOf(err) != vendorapi.Denied {
+			t.Errorf("rate %v: beside that one %v", rate, err)
+		}
+	}
+}

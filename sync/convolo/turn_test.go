@@ -12,6 +12,8 @@ import (
 // countingGate counts the requests that waited for the budget.
 type countingGate struct{ waited int }
 
+func (*countingGate) Recheck(context.Context) error { return nil }
+
 func (g *countingGate) Wait(_ context.Context, lane vendorapi.Lane) error {
 	if lane == vendorapi.Live {
 		g.waited++

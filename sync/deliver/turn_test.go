@@ -25,6 +25,14 @@ type budget struct {
 
 	mu     sync.Mutex
 	waited int
+	// since is what became of the account after turns were taken.
+	since error
+}
+
+func (b *budget) Recheck(context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.since
 }
 
 func (b *budget) Wait(ctx context.Context, _ vendorapi.Lane) error {
@@ -323,4 +331,21 @@ func TestPanicWhileWaitingForATurn(t *testing.T) {
 		t.Error("no error")
 	}
 	r.want(id, "ready", "", "", 0)
+}
+
+// TestPauseBetweenTurnAndRequest pauses the account after a turn was taken: the delivery is put off unsent, and no attempt counts.
+func TestPauseBetweenTurnAndRequest(t *testing.T) {
+	r := newRig(t)
+	b := &budget{let: func(context.Context) error { return nil }, since: &vendorapi.Error{Kind: vendorapi.Limited, After: time.Minute}}
+	v := r.turning(b)
+	id := r.push("insert_lead")
+	e := r.engineFor(v, deliver.Settings{})
+	r.drain(e)
+	d := r.get(id)
+	if d.State != pipeline.DeliveryReady || d.Hold != pipeline.HoldLimited || d.Attempts != 0 || v.requests() != 0 {
+		t.Errorf("delivery is %s, held by %q, after %d attempts and %d requests", d.State, d.Hold, d.Attempts, v.requests())
+	}
+	if until := d.NotBefore.Sub(r.clock.Now()); until < time.Minute {
+		t.Errorf("it is put off by %s, want a minute", until)
+	}
 }

@@ -82,6 +82,8 @@ type gate struct {
 	refuse                    error
 }
 
+func (*gate) Recheck(context.Context) error { return nil }
+
 func (g *gate) Wait(context.Context, vendorapi.Lane) error { return g.refuse }
 
 func (g *gate) Limited(context.Context, time.Duration) { g.count(&g.limited) }

@@ -42,6 +42,8 @@ type gate struct {
 	denied  int
 }
 
+func (*gate) Recheck(context.Context) error { return nil }
+
 func (g *gate) Wait(context.Context, vendorapi.Lane) error { return nil }
 
 func (g *gate) Limited(_ context.Context, wait time.Duration) {

@@ -2,6 +2,7 @@ package vendorapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 )
@@ -17,7 +18,8 @@ type ticketKey struct{}
 
 // Turn waits for the account's budget ahead of a request, so that whatever decides about the request can be looked at after
 // the wait and not before it. The first request of this vendor and lane that is made with the returned context starts at
-// once; those after it wait as ever. A turn that is not used is lost. Errors are the gate's.
+// once, unless the account has been paused or denied since, which fails it unsent; those after it wait as ever. A turn that is
+// not used is lost. Errors are the gate's.
 func (c *Client) Turn(ctx context.Context, lane Lane) (context.Context, error) {
 	if c.Gate == nil {
 		return ctx, nil
@@ -34,6 +36,14 @@ func (c *Client) wait(ctx context.Context, r Request) error {
 		return nil
 	}
 	if t, ok := ctx.Value(ticketKey{}).(*ticket); ok && t.vendor == c.Vendor && t.lane == r.Lane && t.used.CompareAndSwap(false, true) {
+		err := c.Gate.Recheck(ctx)
+		if _, told := errors.AsType[*Error](err); err != nil && !told {
+			// Whatever it is, nothing has left.
+			err = &Error{Kind: Transient, Err: err}
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s: the account's budget: %w", c.Vendor, r.Op, err)
+		}
 		return nil
 	}
 	if err := c.Gate.Wait(ctx, r.Lane); err != nil {

@@ -15,7 +15,11 @@ import (
 type turnstile struct {
 	waited atomic.Int64
 	err    error
+	// since is what became of the account after the turn was taken.
+	since error
 }
+
+func (g *turnstile) Recheck(context.Context) error { return g.since }
 
 func (g *turnstile) Wait(context.Context, Lane) error {
 	g.waited.Add(1)
@@ -74,5 +78,32 @@ func TestTurnFailsAsTheGateDoes(t *testing.T) {
 	_, err := c.Turn(t.Context(), Live)
 	if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Denied || e.After != MaxWait {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// TestTurnIsWorthNothingOncePaused has the account paused, denied or unreadable between turn and request: nothing is sent, and
+// the error says so.
+func TestTurnIsWorthNothingOncePaused(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(server.Close)
+	for want, since := range map[Kind]error{
+		Limited: &Error{Kind: Limited, After: MaxWait}, Denied: &Error{Kind: Denied, After: MaxWait}, Transient: errors.New("the database is away"),
+	} {
+		c, gate := testClient(t, server.URL), &turnstile{}
+		c.Gate = gate
+		ctx, err := c.Turn(t.Context(), Live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gate.since = since
+		_, err = c.Do(ctx, Request{Op: "push", Method: http.MethodPost, Path: "/", Push: true, Lane: Live})
+		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != want || e.Sent {
+			t.Errorf("%v: %v", want, err)
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("%d requests left", n)
 	}
 }
