@@ -23,6 +23,7 @@ type DialedIn struct {
 	custom    map[string]bool
 	attempts  map[string]int
 	accepted  map[string]int
+	entered   map[string]int
 	onDNC     int
 	lag       time.Duration
 	desk      DialedInDesk
@@ -54,7 +55,7 @@ func (l DialedInLead) clone() DialedInLead {
 
 func newDialedIn(box *Sandbox) *DialedIn {
 	return &DialedIn{
-		box: box, dnc: map[string]bool{}, custom: map[string]bool{}, attempts: map[string]int{}, accepted: map[string]int{},
+		box: box, dnc: map[string]bool{}, custom: map[string]bool{}, attempts: map[string]int{}, accepted: map[string]int{}, entered: map[string]int{},
 		campaigns: map[string]bool{DialedInCampaign: true}, index: map[string][]int{}, desk: newDesk(),
 	}
 }
@@ -89,6 +90,13 @@ func (d *DialedIn) DNC() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Sorted(maps.Keys(d.dnc))
+}
+
+// DNCInserts counts the InsertDnc that took effect, by number.
+func (d *DialedIn) DNCInserts() map[string]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.entered)
 }
 
 // AddDNC puts ten-digit numbers on the do-not-call table as if somebody else had, and marks their leads.

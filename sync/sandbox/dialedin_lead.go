@@ -144,6 +144,7 @@ func (d *DialedIn) changeDNC(in *inbound, values url.Values) reply {
 	if in.rec.Op == OpDeleteDNC {
 		delete(d.dnc, phone)
 	} else {
+		d.entered[phone]++
 		d.suppress(phone)
 	}
 	if in.faulty(FaultFrontTimeout) {
