@@ -62,6 +62,17 @@ func DialedIn(c *dialedin.Client) deliver.Destination {
 			// A lead that is missed is sent once more, which is safe only where a duplicate would not be dialled.
 			NoResend: !c.SuppressesDuplicates(),
 		},
+		store.OpUpdateLead: {
+			Class:   deliver.Repeatable,
+			NoPhone: true,
+			Differs: func(v deliver.View) bool { return len(dialedinChanges(c, v)) > 0 },
+			Render: func(v deliver.View) string {
+				return rendered(c.RenderUpdate(v.Lead, dialedinChanges(c, v)))(v)
+			},
+			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) {
+				return c.Update(ctx, v.Lead.ID, dialedinChanges(c, v))
+			},
+		},
 		pipeline.OperationAddDNC: {
 			Class:      deliver.Repeatable,
 			Obligation: true,
@@ -71,6 +82,18 @@ func DialedIn(c *dialedin.Client) deliver.Destination {
 			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.InsertDNC(ctx, v.Phone) },
 		},
 	}}}
+}
+
+// dialedinChanges are the fields in which DialedIn was told something else. What is empty now is left as it is there, and so is
+// the number that it dials: those cannot be taken back.
+func dialedinChanges(c *dialedin.Client, v deliver.View) map[string]string {
+	fields, _ := c.Fields(v.Lead)
+	if v.Was == nil {
+		return fields
+	}
+	was, _ := c.Fields(*v.Was)
+	maps.DeleteFunc(fields, func(name, value string) bool { return was[name] == value })
+	return fields
 }
 
 // Convolo offers the call that rings an agent and then the lead. Convolo cannot be asked what became of a request: an

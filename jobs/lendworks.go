@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -37,7 +39,45 @@ func LendWorks(c *lendworks.Client) deliver.Destination {
 				return c.CreateLead(ctx, createKey(v), body)
 			},
 		},
+		store.OpUpdateLead: {
+			Class:   deliver.Repeatable,
+			NoPhone: true,
+			Differs: func(v deliver.View) bool { return len(lendworksChanges(v)) > 0 },
+			Render: func(v deliver.View) string {
+				return rendered(c.RenderUpdate(updateKey(v), v.KnownAs, lendworksChanges(v)), nil)(v)
+			},
+			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) {
+				if v.KnownAs == "" {
+					return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: lendworks.ReasonNotFound}, nil
+				}
+				return c.UpdateLead(ctx, updateKey(v), v.KnownAs, lendworksChanges(v))
+			},
+		},
 	}}}
+}
+
+// updateKey is of one request: a change may be repeated, and be another one by then.
+func updateKey(v deliver.View) string {
+	return lendworks.KeyOf(v.Delivery.Operation, fmt.Sprintf("%s-%d", v.Delivery.ID, v.Delivery.SendingAt.UnixMicro()))
+}
+
+// lendworksChanges is what LendWorks was told otherwise, and did not say itself: what comes from there is not told back. What is
+// empty now is left as it is there. Tags and custom fields are left too: they would replace what is there, which is LendWorks'
+// users' as well (contract section 7.2).
+func lendworksChanges(v deliver.View) map[string]any {
+	body, _ := lendworks.LeadBody(v.Lead, false)
+	if v.Was != nil {
+		was, _ := lendworks.LeadBody(*v.Was, false)
+		maps.DeleteFunc(body, func(name string, value any) bool { return reflect.DeepEqual(was[name], value) })
+	}
+	var params store.UpdateParams
+	_ = json.Unmarshal(v.Delivery.Params, &params) // ours; an order without any says nothing
+	for _, field := range params.Theirs {
+		delete(body, lendworks.Attribute(field))
+	}
+	delete(body, "tags")
+	delete(body, "customFields")
+	return body
 }
 
 func createKey(v deliver.View) string {

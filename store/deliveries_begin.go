@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -50,8 +51,8 @@ for update of d`
 const deliveriesSendingSQL = `
 with given as (
   select *
-  from unnest(@ids::uuid[], @phones::text[], @leads::uuid[], @dials::boolean[], @requests::text[], @checks::jsonb[])
-    as g (id, phone, lead_id, dials, request, checks)
+  from unnest(@ids::uuid[], @phones::text[], @leads::uuid[], @dials::boolean[], @requests::text[], @checks::jsonb[], @told::jsonb[])
+    as g (id, phone, lead_id, dials, request, checks, told)
 ), begun as (
   update ops.deliveries d
   set state = 'sending',
@@ -64,6 +65,7 @@ with given as (
     phone = coalesce(nullif(g.phone, ''), d.phone),
     lead_id = g.lead_id,
     dials = d.dials or g.dials,
+    told = coalesce(d.params -> 'lead', g.told),
     lease_until = @lease_until
   from given g
   where d.id = g.id
@@ -84,12 +86,13 @@ set state = g.state,
   error = nullif(g.error, ''),
   not_before = g.not_before,
   settled_at = g.settled_at,
+  told = coalesce(g.told, d.told),
   sending_at = case when g.reason = 'restored' then greatest(@now, d.sending_at + interval '1 microsecond') else d.sending_at end,
   lease_owner = null,
   lease_until = null
 from unnest(@ids::uuid[], @states::text[], @reasons::text[], @holds::text[], @errors::text[], @not_before::timestamptz[],
-  @settled::timestamptz[])
-  as g (id, state, reason, hold, error, not_before, settled_at)
+  @settled::timestamptz[], @told::jsonb[])
+  as g (id, state, reason, hold, error, not_before, settled_at, told)
 where d.id = g.id`
 
 // BeginDeliveries decides about claimed deliveries and commits sending for those that pass, all in one short transaction. It
@@ -186,7 +189,7 @@ func decideDeliveries(
 	begun := make([]pipeline.BegunDelivery, 0, len(candidates))
 	for i := range candidates {
 		c := &candidates[i]
-		begun = append(begun, pipeline.BegunDelivery{Decision: decide(c, now), Delivery: c.Delivery, Lead: c.Lead})
+		begun = append(begun, pipeline.BegunDelivery{Decision: decide(c, now), Delivery: c.Delivery, Lead: c.Lead, Was: c.Was, KnownAs: c.KnownAs})
 	}
 	if err := writeSending(ctx, tx, b, begun, now); err != nil {
 		return nil, fmt.Errorf("noting the requests: %w", err)
@@ -203,6 +206,7 @@ func writeSending(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin, begu
 	var leads []*uuid.UUID
 	var phones, requests, checks []string
 	var dials []bool
+	var told []*string
 	sent := map[uuid.UUID]*pipeline.BegunDelivery{}
 	for i := range begun {
 		one := &begun[i]
@@ -212,13 +216,14 @@ func writeSending(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin, begu
 		ids, leads = append(ids, one.Delivery.ID), append(leads, uuidOrNull(one.Delivery.LeadID))
 		phones, requests = append(phones, one.Decision.Phone), append(requests, deliveryText(one.Decision.Request))
 		checks, dials = append(checks, orElse(string(one.Decision.Checks), "{}")), append(dials, one.Decision.Dials)
+		told = append(told, toldBy(one))
 		sent[one.Delivery.ID] = one
 	}
 	if len(ids) == 0 {
 		return nil
 	}
 	rows, err := tx.Query(ctx, deliveriesSendingSQL, pgx.StrictNamedArgs{
-		"ids": ids, "phones": phones, "leads": leads, "dials": dials, "requests": requests, "checks": checks, "owner": b.Owner, "now": now,
+		"ids": ids, "phones": phones, "leads": leads, "dials": dials, "requests": requests, "checks": checks, "told": told, "owner": b.Owner, "now": now,
 		"lease_until": micros(now.Add(b.Lease)),
 	})
 	if err != nil {
@@ -248,17 +253,36 @@ func writeSending(ctx context.Context, tx pgx.Tx, b pipeline.DeliveryBegin, begu
 	return err
 }
 
+// toldBy is the lead as a destination knows it after a request that gives or changes it.
+func toldBy(one *pipeline.BegunDelivery) *string {
+	if op := one.Delivery.Operation; op != OpInsertLead && op != OpUpdateLead {
+		return nil
+	}
+	raw, err := json.Marshal(one.Lead)
+	if err != nil {
+		return nil // texts always marshal
+	}
+	text := string(raw)
+	return &text
+}
+
 // writeHeld moves the deliveries that are not sent now.
 func writeHeld(ctx context.Context, tx pgx.Tx, begun []pipeline.BegunDelivery, now time.Time) error {
 	var ids []uuid.UUID
 	var states, reasons, holds, problems []string
 	var notBefore []time.Time
 	var settled []*time.Time
+	var told []*string
 	for i := range begun {
 		if begun[i].Decision.Send {
 			continue
 		}
 		change := &begun[i].Decision.Change
+		if change.Reason == pipeline.ReasonNoChange {
+			told = append(told, toldBy(&begun[i]))
+		} else {
+			told = append(told, nil)
+		}
 		ids, states = append(ids, begun[i].Delivery.ID), append(states, string(change.State))
 		reasons, holds = append(reasons, change.Reason), append(holds, change.Hold)
 		problems, notBefore = append(problems, deliveryText(change.Error)), append(notBefore, micros(change.NotBefore))
@@ -269,7 +293,7 @@ func writeHeld(ctx context.Context, tx pgx.Tx, begun []pipeline.BegunDelivery, n
 	}
 	_, err := tx.Exec(ctx, deliveriesHeldSQL, pgx.StrictNamedArgs{
 		"ids": ids, "states": states, "reasons": reasons, "holds": holds, "errors": problems, "not_before": notBefore, "settled": settled,
-		"now": now,
+		"told": told, "now": now,
 	})
 	return err
 }

@@ -72,6 +72,7 @@ select
       and (d.sending_at is null or d.sending_at < t.since)
       and (d.created_at <= t.since or d.dedupe not like 'operator %' and l.first_source_time <= t.lost_until)
   ) as may_have_rung,
+  was.told, was.known_as,
   busy.in_flight, busy.unknown_at, busy.rung_at,
   greatest(busy.dialled_at, others.called_at, attempts.dialled_at) as dialled_at,
   busy.dials || others.dials || attempts.dials as dials
@@ -154,6 +155,20 @@ cross join lateral (
     and a.kind = 'send'
     and coalesce(a.outcome, 'unknown') not in ('not_sent', 'limited', 'denied', 'rejected')
 ) first
+left join lateral (
+  -- What an update is compared with: the last word that arrived.
+  select (array_agg(e.told::text order by e.created_at desc, e.id desc) filter (where e.told is not null))[1] as told,
+    (array_agg(e.external_id order by e.created_at desc, e.id desc) filter (where e.external_id is not null))[1] as known_as
+  from ops.deliveries e
+  where d.operation = 'update_lead'
+    and e.org_id = d.org_id
+    and e.lead_id = d.lead_id
+    and e.account_id = d.account_id
+    and e.destination = d.destination
+    and e.operation in ('insert_lead', 'update_lead')
+    and e.state = 'confirmed'
+    and e.id <> d.id
+) was on true
 where d.id = any(@ids)
 order by d.id`
 
@@ -252,6 +267,8 @@ type candidateRow struct {
 	DialledAt   *time.Time
 	Dials       []time.Time
 	MayHaveRung *bool
+	Told        *string
+	KnownAs     *string
 }
 
 func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
@@ -279,7 +296,11 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 	case r.LeadOptout:
 		c.Optout = "lead"
 	}
-	c.Lead = r.lead(&c.Delivery)
+	c.Lead, c.KnownAs = r.lead(&c.Delivery), textOf(r.KnownAs)
+	var was pipeline.LeadView
+	if r.Told != nil && json.Unmarshal([]byte(*r.Told), &was) == nil {
+		c.Was = &was
+	}
 	return c
 }
 
@@ -289,7 +310,7 @@ func (r *candidateRow) lead(d *pipeline.Delivery) pipeline.LeadView {
 	if r.FoundLeadID == nil {
 		return pipeline.LeadView{Phone: d.Phone}
 	}
-	if d.Attempts == 0 && d.SendingAt.IsZero() {
+	if d.Attempts == 0 && d.SendingAt.IsZero() && d.Operation != OpUpdateLead {
 		d.LeadID = *r.FoundLeadID
 	}
 	v := pipeline.LeadView{

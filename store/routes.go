@@ -197,12 +197,22 @@ left join pipeline.lead_merges m on m.org_id = d.org_id and m.lead_id = d.lead_i
 where d.org_id = @org and d.operation <> 'dnc_add'
   and (d.lead_id = any(@ids) or d.lead_id in (select lead_id from pipeline.lead_merges where org_id = @org and into_lead_id = any(@ids)))`
 
-// push orders the first delivery of every changed lead that a route wants and law 7 allows.
+// push orders what routes want of changed leads: to be told of changes where they were given before, else the first delivery.
 func (r *Reconciler) push(ctx context.Context, tx pgx.Tx, f *folded, changed []int) ([]string, error) {
 	routes, err := r.DB.Routes(ctx, tx, f.org)
 	if err != nil || len(routes) == 0 {
 		return nil, err
 	}
+	told, err := r.update(ctx, tx, f, routes, changed)
+	if err != nil {
+		return nil, err
+	}
+	first, err := r.pushFirst(ctx, tx, f, routes, changed)
+	return append(told, first...), err
+}
+
+// pushFirst orders the first delivery of every changed lead that a route wants and law 7 allows.
+func (r *Reconciler) pushFirst(ctx context.Context, tx pgx.Tx, f *folded, routes []Route, changed []int) ([]string, error) {
 	var young []int
 	var ids []uuid.UUID
 	for _, i := range changed {

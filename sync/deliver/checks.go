@@ -68,6 +68,7 @@ func checks() []check {
 		{"key", (*round).key},
 		{"do_not_call", (*round).doNotCall},
 		{"lead", (*round).lead},
+		{"difference", (*round).difference},
 		{"phone", (*round).validPhone},
 		{"restored", (*round).restored},
 		{"call_window", (*round).callWindow},
@@ -108,7 +109,7 @@ func (r *round) decide(c *pipeline.DeliveryCandidate, now time.Time) (d pipeline
 		}
 		return d
 	}
-	d.Request = one.op.Render(View{Delivery: c.Delivery, Lead: c.Lead, Phone: one.phone})
+	d.Request = one.op.Render(one.view())
 	d.Send, d.Dials = true, one.op.Dials
 	if one.class == Rings {
 		for _, phone := range append(c.Phones, one.phone) {
@@ -116,6 +117,11 @@ func (r *round) decide(c *pipeline.DeliveryCandidate, now time.Time) (d pipeline
 		}
 	}
 	return d
+}
+
+// view is what the candidate's request is made of.
+func (c *checked) view() View {
+	return View{Delivery: c.Delivery, Lead: c.Lead, Phone: c.phone, Was: c.Was, KnownAs: c.KnownAs}
 }
 
 // prepare looks up the operation and the number.
@@ -199,6 +205,19 @@ func (r *round) lead(c *checked) (string, *pipeline.DeliveryChange) {
 		return "gone", end(pipeline.DeliveryCancelled, pipeline.ReasonLeadGone)
 	case c.Superseded && (c.class == Rings || c.class == Keyed && c.Delivery.FirstSentAt.IsZero()):
 		return "merged into one with the same delivery", end(pipeline.DeliveryCancelled, pipeline.ReasonMerged)
+	}
+	return passed, nil
+}
+
+// difference ends an update that says nothing new, or that is of a lead which never got there.
+func (r *round) difference(c *checked) (string, *pipeline.DeliveryChange) {
+	switch {
+	case c.op.Differs == nil:
+		return notNeeded, nil
+	case c.Was == nil:
+		return "the destination does not have it from us", end(pipeline.DeliveryCancelled, pipeline.ReasonNotThere)
+	case !c.op.Differs(c.view()):
+		return "none", end(pipeline.DeliveryConfirmed, pipeline.ReasonNoChange)
 	}
 	return passed, nil
 }

@@ -31,6 +31,9 @@ type View struct {
 	Lead pipeline.LeadView
 	// Phone is the number that the request rings or blocks, in E.164; empty only where the operation needs none.
 	Phone string
+	// Was is what the destination was last told of the lead, and KnownAs its own id of it; both for an operation with Differs.
+	Was     *pipeline.LeadView
+	KnownAs string
 }
 
 // Operation is one thing that a destination can be asked to do.
@@ -57,6 +60,9 @@ type Operation struct {
 	Obligation bool
 	// NoPhone marks an operation whose request needs no phone.
 	NoPhone bool
+	// Differs makes an operation one that tells what changed of a lead which the destination was given, and says whether there
+	// is anything. It is asked only where View.Was is there; without it the delivery is cancelled.
+	Differs func(View) bool
 }
 
 // Destination is what a vendor's package offers. One with a budget is a Turner too.

@@ -255,7 +255,9 @@ func (d *drain) decide(ctx context.Context, ids []uuid.UUID) ([]pipeline.BegunDe
 func (d *drain) request(ctx context.Context, one *pipeline.BegunDelivery) {
 	e := d.engine
 	op, _ := e.destinations[one.Delivery.Destination].Operation(one.Delivery.Operation)
-	out := e.send(ctx, op, View{Delivery: one.Delivery, Lead: one.Lead, Phone: one.Decision.Phone})
+	out := e.send(ctx, op, View{
+		Delivery: one.Delivery, Lead: one.Lead, Phone: one.Decision.Phone, Was: one.Was, KnownAs: one.KnownAs,
+	})
 	now := e.now()
 	change := e.set.afterSend(&one.Delivery, op, out, now)
 	moved := d.settler.commit(pipeline.DeliverySettlement{

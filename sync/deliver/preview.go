@@ -54,7 +54,7 @@ func (e *Engine) Preview(ctx context.Context, d pipeline.Delivery) (Preview, err
 
 // renderQuietly renders a request that would not be sent; a lead that cannot be rendered has no request.
 func (e *Engine) renderQuietly(c *checked) (request string) {
-	v := View{Delivery: c.Delivery, Lead: c.Lead, Phone: c.phone}
+	v := c.view()
 	defer func() {
 		if p := recover(); p != nil {
 			e.panicked("rendering", v, p)
@@ -64,7 +64,7 @@ func (e *Engine) renderQuietly(c *checked) (request string) {
 }
 
 func (e *Engine) notesQuietly(c *checked) (notes []string) {
-	v := View{Delivery: c.Delivery, Lead: c.Lead, Phone: c.phone}
+	v := c.view()
 	defer func() {
 		if p := recover(); p != nil {
 			e.panicked("reading the notes on", v, p)

@@ -143,6 +143,16 @@ func (c *Client) Render(op string, lead pipeline.LeadView) (pipeline.Rendered, e
 	default:
 		return pipeline.Rendered{}, fmt.Errorf("rendering a dialedin request: no operation %q", op)
 	}
+	return c.rendered(spec, form, lead, notes, reason)
+}
+
+// RenderUpdate returns the request that Update would send, as Render does; lead is who it is about.
+func (c *Client) RenderUpdate(lead pipeline.LeadView, fields map[string]string) (pipeline.Rendered, error) {
+	form, reason := c.updateForm(lead.ID, fields)
+	return c.rendered(c.op(nameUpdate), form, lead, nil, reason)
+}
+
+func (c *Client) rendered(spec operation, form url.Values, lead pipeline.LeadView, notes []string, reason string) (pipeline.Rendered, error) {
 	if reason != "" {
 		return pipeline.Rendered{}, fmt.Errorf("rendering dialedin %s: would be rejected: %s", spec.name, reason)
 	}

@@ -177,16 +177,34 @@ func emailKeys(email string) []pipeline.Key {
 	return []pipeline.Key{{Kind: pipeline.KeyEmail, Value: email}}
 }
 
-// fieldsOf reads the texts that a lead and the webhook of its creation have in common. Absent and blank say nothing: a
-// partial view of a lead must not clear what others know.
-func fieldsOf(text func(name string) string) map[pipeline.Field]string {
-	fields := map[pipeline.Field]string{}
-	for name, field := range map[string]pipeline.Field{
+// plainAttributes are the attributes of a lead that are plain texts on both sides, without the phone.
+func plainAttributes() map[string]pipeline.Field {
+	return map[string]pipeline.Field{
 		"businessName": pipeline.FieldBusinessName, "contactFirstName": pipeline.FieldContactFirstName,
 		"contactLastName": pipeline.FieldContactLastName, "email": pipeline.FieldEmail, "industry": pipeline.FieldIndustry,
 		"monthlyRevenue": pipeline.FieldMonthlyRevenue, "requestedAmount": pipeline.FieldRequestedAmount,
 		"source": pipeline.FieldSource, "priority": pipeline.FieldPriority,
-	} {
+	}
+}
+
+// Attribute returns LendWorks' name of a field, empty where it has none.
+func Attribute(field pipeline.Field) string {
+	if field == pipeline.FieldPhone {
+		return "phone"
+	}
+	for name, of := range plainAttributes() {
+		if of == field {
+			return name
+		}
+	}
+	return ""
+}
+
+// fieldsOf reads the texts that a lead and the webhook of its creation have in common. Absent and blank say nothing: a
+// partial view of a lead must not clear what others know.
+func fieldsOf(text func(name string) string) map[pipeline.Field]string {
+	fields := map[pipeline.Field]string{}
+	for name, field := range plainAttributes() {
 		if value := text(name); value != "" {
 			fields[field] = value
 		}

@@ -47,7 +47,16 @@ func (c *Client) UpdateLead(ctx context.Context, key, id string, body map[string
 
 // RenderCreate returns the request that CreateLead would send, as a person may see it.
 func (c *Client) RenderCreate(key string, body map[string]any) pipeline.Rendered {
-	r := pipeline.Rendered{Method: http.MethodPost, URL: c.api.Base.String() + leadsPath, Params: map[string]string{"Idempotency-Key": key}}
+	return c.render(http.MethodPost, leadsPath, key, body)
+}
+
+// RenderUpdate returns the request that UpdateLead would send, as a person may see it.
+func (c *Client) RenderUpdate(key, id string, body map[string]any) pipeline.Rendered {
+	return c.render(http.MethodPatch, leadsPath+"/"+url.PathEscape(id), key, body)
+}
+
+func (c *Client) render(method, path, key string, body map[string]any) pipeline.Rendered {
+	r := pipeline.Rendered{Method: method, URL: c.api.Base.String() + path, Params: map[string]string{"Idempotency-Key": key}}
 	for name, value := range body {
 		switch v := value.(type) {
 		case string:

@@ -103,6 +103,10 @@ const (
 	ReasonLocalBlock = "local_block"
 	// ReasonErased goes with cancelled: whom it was about was erased.
 	ReasonErased = "erased"
+	// ReasonNotThere goes with cancelled: an update of a lead that the destination does not have from us.
+	ReasonNotThere = "not_there"
+	// ReasonNoChange goes with confirmed: an update that would say nothing which the destination has not been told.
+	ReasonNoChange = "no_change"
 	// ReasonOperator goes with any state that a person gave.
 	ReasonOperator = "operator"
 )

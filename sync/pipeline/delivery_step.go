@@ -50,6 +50,10 @@ type DeliveryCandidate struct {
 	Dials []time.Time
 	// MayHaveRung tells that the database lost commits, and that the delivery may have been sent in the time that is missing.
 	MayHaveRung bool
+	// Was is what the destination was last told of the lead, for an update; nil where nothing that we know of has arrived.
+	Was *LeadView
+	// KnownAs is the destination's own id of the lead, for an update; empty where it told none.
+	KnownAs string
 }
 
 // DialCapSpan is the time over which rules count dials to one person.
@@ -83,6 +87,9 @@ type BegunDelivery struct {
 	// Delivery is the row as it was committed.
 	Delivery Delivery
 	Lead     LeadView
+	// Was and KnownAs are the candidate's.
+	Was      *LeadView
+	KnownAs  string
 	Decision DeliveryDecision
 	// Attempt is the number of the attempt's row, when Decision.Send.
 	Attempt int

@@ -1,0 +1,85 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// arrived has everything that is open confirmed, with the lead as it was when it was ordered.
+func (w *pushWorld) arrived() {
+	w.t.Helper()
+	if _, err := w.db.Pool.Exec(w.t.Context(), `
+		update ops.deliveries d
+		set state = 'confirmed', sending_at = created_at, settled_at = created_at,
+		  told = (select e.params -> 'lead' from ops.deliveries e where e.operation = 'insert_lead' and e.destination = 'lendworks' and e.lead_id = d.lead_id)
+		where state = 'ready'`); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// updates counts the updates that were ordered and not yet sent.
+func (w *pushWorld) updates(what string, want int) {
+	w.t.Helper()
+	if got := countRows(w.t, w.db, `select count(*) from ops.deliveries where operation = $1 and state = 'ready' and class = 'repeatable' and expires_at is null`,
+		store.OpUpdateLead); got != want {
+		w.t.Errorf("%s: %d updates, want %d", what, got, want)
+	}
+}
+
+// TestChangesAreOrdered orders an update a destination for a lead that changed after it was pushed, however old it is, one at a
+// time, and none for a lead that has not arrived, that opted out, or to where no route leads any more.
+func TestChangesAreOrdered(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.routes("dialedin", "", "lendworks", "priority=urgent", "lendworks", "")
+	w.at(5)
+	w.lead("1", 5, "Salem", phone(phoneA))
+	w.lead("2", 5, "Salem", phone(phoneB))
+	w.updates("just ordered", 0)
+	w.arrived()
+	w.lead("1", 6, "Salem", phone(phoneA))
+	w.updates("nothing new", 0)
+	w.at(60 * 24 * 30)
+	w.lead("1", 60*24*30, "Eugene", phone(phoneA))
+	w.updates("a change after a month", 2)
+	w.lead("1", 60*24*30+1, "Portland", phone(phoneA))
+	w.updates("a change before the first was told", 2)
+	w.routes("dialedin", "")
+	w.lead("2", 60*24*30+1, "Eugene", phone(phoneB))
+	w.updates("a change with one route left", 3)
+	w.arrived()
+	w.routes()
+	w.lead("2", 60*24*30+2, "Portland", phone(phoneB))
+	w.updates("a change without a route", 0)
+	w.routes("dialedin", "")
+	w.land(foldRecord{pipeline.SourceConvoso, "out", 60*24*30 + 3, pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phoneB, Reason: "DNC"}}}})
+	w.drain()
+	w.lead("2", 60*24*30+4, "Astoria", phone(phoneB))
+	w.updates("a change of a lead that opted out", 0)
+	for _, row := range w.rung() {
+		if row == "dialedin update_lead "+phoneA || row == "dialedin update_lead "+phoneB {
+			return
+		}
+	}
+	t.Error("no update names its lead's phone")
+}
+
+// TestNothingIsToldBack orders no update at LendWorks for what LendWorks says itself, and one at DialedIn.
+func TestNothingIsToldBack(t *testing.T) {
+	t.Parallel()
+	w := newLendWorksWorld(t)
+	w.lead("1", 5, "Salem", phone(phoneA))
+	w.arrived()
+	var lead string
+	if err := w.db.Pool.QueryRow(t.Context(), `select lead_id from pipeline.leads`).Scan(&lead); err != nil {
+		t.Fatal(err)
+	}
+	w.listed("lw-1", "+15032229999", lead, 20)
+	w.count("at DialedIn", 1, `select count(*) from ops.deliveries where operation = 'update_lead' and destination = 'dialedin'`)
+	w.count("at LendWorks", 0, `select count(*) from ops.deliveries where operation = 'update_lead' and destination = 'lendworks'`)
+	w.lead("1", 30, "Eugene", phone(phoneA))
+	w.count("at LendWorks, beside a change of ours", 1, `select count(*) from ops.deliveries where operation = 'update_lead' and destination = 'lendworks'
+		and params -> 'theirs' ? 'phone'`)
+}
