@@ -34,6 +34,9 @@ type Reconciler struct {
 	WakeWebhooks func(ctx context.Context, tx pgx.Tx) error
 	// Observe is told of every batch; it may be nil.
 	Observe func(records, leads, calls int, took time.Duration)
+	// Sped is told how long after its lead came to be a first push was ordered (ready), or a pushed lead was first dialled or
+	// answered; it may be nil.
+	Sped func(destination, step string, took time.Duration)
 
 	// repairing makes a fold write every row, whatever the stored hashes say, and push nothing (law 7).
 	repairing bool
@@ -162,6 +165,7 @@ func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seed
 	if err != nil || out == nil {
 		return seeds, 0, err
 	}
+	r.tellSped(out)
 	if r.Observe != nil {
 		r.Observe(len(seeds), len(out.result.Leads), len(out.result.Calls), r.DB.Now().Sub(started))
 	}
@@ -232,12 +236,15 @@ func (r *Reconciler) FoldNow(ctx context.Context, tx pgx.Tx, org uuid.UUID, reco
 	if err := lockFold(ctx, tx, org); err != nil {
 		return err
 	}
-	if _, err := r.fold(ctx, tx, org, records); err != nil {
+	f, err := r.fold(ctx, tx, org, records)
+	if err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, queueTakeSQL, pgx.StrictNamedArgs{"org": org, "ids": records, "count": len(records)}); err != nil {
 		return fmt.Errorf("taking folded records from the queue: %w", err)
 	}
+	// The commit is the caller's and all but done.
+	r.tellSped(f)
 	return nil
 }
 
@@ -261,6 +268,8 @@ type folded struct {
 	region *closure
 	result pipeline.Result
 	ids    pipeline.Assignment
+	// sped are the steps that leads take with this fold.
+	sped []sped
 	// force writes rows also where the stored hash says that nothing changed.
 	force bool
 	// shadow keeps the fold from writing anything but keys; of the unsettled records it leaves those alone too.
@@ -287,6 +296,9 @@ func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds [
 	}
 	before, err := r.watchWebhooks(ctx, tx, f)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.watchSteps(ctx, tx, f); err != nil {
 		return nil, err
 	}
 	changed, err := f.writeLeads(ctx, tx)

@@ -249,6 +249,9 @@ func (r *Reconciler) pushFirst(ctx context.Context, tx pgx.Tx, f *folded, routes
 			had[sent] = true
 			orders = append(orders, order)
 			destinations = append(destinations, route.Destination)
+			if order.Class == pipeline.ClassRings {
+				f.sped = append(f.sped, sped{route.Destination, stepReady, f.now.Sub(f.result.Leads[i].CreatedAt)})
+			}
 		}
 	}
 	if len(orders) == 0 {

@@ -194,7 +194,7 @@ func (d *daemon) buildReconcile(context.Context) error {
 		return err
 	}
 	d.fold = &store.Reconciler{
-		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded,
+		DB: d.db.DB, MaxAge: d.cfg.General.MaxAge.Duration, Wake: d.queue.WakeDeliver, Observe: d.metrics.folded, Sped: d.metrics.sped,
 		WakeWebhooks: d.queue.WakeWebhooks,
 		Rules:        rules, Facts: d.facts,
 	}

@@ -54,7 +54,7 @@ func (d *daemon) buildMetrics(context.Context) error {
 		}),
 	}
 	m.speed = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "trunkline_speed_to_lead_seconds", Help: "Time from a lead's creation at its source to each step of its first push: sent, accepted.",
+		Name: "trunkline_speed_to_lead_seconds", Help: "Time from a pushed lead's creation at its source to each step: ready, sent, accepted, dialled, answered.",
 		Buckets: []float64{1, 5, 15, 30, 60, 120, 300, 900, 3600, 4 * 3600, 24 * 3600},
 	}, []string{"destination", "step"})
 	d.metrics = m
