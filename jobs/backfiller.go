@@ -74,9 +74,9 @@ func (c *orderCheck) wrong(field, problem string) {
 }
 
 func (c *orderCheck) streams(order store.BackfillOrder) []StreamInfo {
-	catalog, ok := Catalog(pipeline.Source(order.Source))
-	if !ok {
-		c.wrong("source", "must be ipscape")
+	catalog, _ := Catalog(pipeline.Source(order.Source))
+	if !Backfillable(pipeline.Source(order.Source)) {
+		c.wrong("source", "must be ipscape or convoso")
 		return nil
 	}
 	chosen, unknown := Chosen(catalog, order.Streams)

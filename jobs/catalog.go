@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/trunkline/trunkline/sync/convoso"
+	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/walk"
 )
@@ -70,14 +72,31 @@ func numbers(names ...string) []Filter {
 
 // Catalog lists the streams of a source that can be read on an operator's order, false for a source that has none.
 func Catalog(source pipeline.Source) ([]StreamInfo, bool) {
-	if source != pipeline.SourceIPSCAPE {
+	switch source {
+	case pipeline.SourceIPSCAPE:
+		var catalog []StreamInfo
+		for _, l := range ipscapeLists() {
+			catalog = append(catalog, l.StreamInfo)
+		}
+		return catalog, true
+	case pipeline.SourceConvoso:
+		return []StreamInfo{{Name: convoso.StreamCallLog, Capability: walk.Created}}, true
+	case pipeline.SourceLendWorks:
+		return []StreamInfo{{Name: lendworks.StreamLeads, Capability: walk.Created}}, true
+	default:
 		return nil, false
 	}
-	var catalog []StreamInfo
-	for _, l := range ipscapeLists() {
-		catalog = append(catalog, l.StreamInfo)
-	}
-	return catalog, true
+}
+
+// Sources are those that Catalog knows, in the order in which they are told of.
+func Sources() []pipeline.Source {
+	return []pipeline.Source{pipeline.SourceIPSCAPE, pipeline.SourceConvoso, pipeline.SourceLendWorks}
+}
+
+// Backfillable tells whether windows of a source's streams can be asked for. LendWorks' list has no times to ask for: every
+// window would be read from the newest lead on.
+func Backfillable(source pipeline.Source) bool {
+	return source == pipeline.SourceIPSCAPE || source == pipeline.SourceConvoso
 }
 
 // Chosen returns the named streams of a catalogue, all for no names, without repeats; unknown are the names of none.

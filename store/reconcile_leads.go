@@ -179,6 +179,9 @@ type leadRecord struct {
 	UpdatedAt        time.Time                       `json:"updated_at"`
 }
 
+// defaultPriority is that of a lead of which nobody said any.
+const defaultPriority = "normal"
+
 func (f *folded) leadRow(i int) leadRecord {
 	l := &f.result.Leads[i]
 	text := func(field pipeline.Field) *string { return optional(l.Fields[field].Value) }
@@ -189,7 +192,7 @@ func (f *folded) leadRow(i int) leadRecord {
 		Phone: text(pipeline.FieldPhone), PhoneE164: optional(l.DialPhone()), Phones: l.Phones,
 		Industry:       text(pipeline.FieldIndustry),
 		MonthlyRevenue: amount(l.Fields[pipeline.FieldMonthlyRevenue].Value), RequestedAmount: amount(l.Fields[pipeline.FieldRequestedAmount].Value),
-		Source: orElse(l.Fields[pipeline.FieldSource].Value, "manual"), Priority: orElse(l.Fields[pipeline.FieldPriority].Value, "normal"),
+		Source: orElse(l.Fields[pipeline.FieldSource].Value, "manual"), Priority: orElse(l.Fields[pipeline.FieldPriority].Value, defaultPriority),
 		Timezone: text(pipeline.FieldTimezone), City: text(pipeline.FieldCity), State: text(pipeline.FieldState),
 		PostalCode: text(pipeline.FieldPostalCode),
 		Tags:       jsonOr(l.Fields[pipeline.FieldTags].Value, "[]"), CustomFields: jsonOr(l.Fields[pipeline.FieldCustom].Value, "{}"),

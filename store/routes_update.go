@@ -165,8 +165,10 @@ func (at *pushedLast) stale(l *pipeline.Lead) bool {
 	if json.Unmarshal([]byte(*at.told), &told) != nil {
 		return false
 	}
-	theirs := theirsOf(l, at.destination)
-	return slices.ContainsFunc(viewOf(l, at.lead).Differs(told), func(field pipeline.Field) bool { return !slices.Contains(theirs, field) })
+	theirs, now := theirsOf(l, at.destination), viewOf(l, at.lead)
+	// A lead of which nobody said so is of normal priority in its row, which a request is read from.
+	now.Priority, told.Priority = orElse(now.Priority, defaultPriority), orElse(told.Priority, defaultPriority)
+	return slices.ContainsFunc(now.Differs(told), func(field pipeline.Field) bool { return !slices.Contains(theirs, field) })
 }
 
 // theirsOf names the fields whose value is the destination's own word.

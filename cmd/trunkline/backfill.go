@@ -13,6 +13,7 @@ import (
 
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 func (p *program) backfillCommand() *cobra.Command {
@@ -39,12 +40,14 @@ func (p *program) backfillStartCommand() *cobra.Command {
 		Use:   "start SOURCE [STREAM…] --from T [--to T] [--window D] [--filter k=v…] [--dry-run] [--wait]",
 		Short: "Order a backfill and print its id",
 		Long: "Order a backfill and print its id.\n\n" +
-			"Streams: activities leads lead_lists campaigns users dial_attempts; none means all. The range is half-open: --to is not\n" +
-			"in it. Lists that filter by no time are read whole, once. The windows are read by a daemon, behind what is live.\n\n" +
-			"Filters, by stream:\n" + filterHelp(),
+			"Streams, of which none means all:\n" + streamHelp([]pipeline.Source{pipeline.SourceIPSCAPE, pipeline.SourceConvoso}) + "\n\n" +
+			"The range is half-open: --to is not in it. Lists that filter by no time are read whole, once. The windows are read by a\n" +
+			"daemon, behind what is live. LendWorks' list cannot be asked for a time; its second looks read it (LENDWORKS_RESCAN).\n\n" +
+			"Filters of ipscape's streams:\n" + filterHelp(),
 		Example: "  trunkline backfill start ipscape activities --from 2026-01-01 --to 2026-02-01\n" +
 			"  trunkline backfill start ipscape activities leads --from 2026-01-01 --filter campaignId=12 --dry-run\n" +
-			"  trunkline backfill start ipscape --from 2026-03-01T09:00:00Z --window 6h --wait",
+			"  trunkline backfill start ipscape --from 2026-03-01T09:00:00Z --window 6h --wait\n" +
+			"  trunkline backfill start convoso call_log --from 2026-01-01",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			order, err := o.order(args)
@@ -174,8 +177,8 @@ func (p *program) startBackfill(ctx context.Context, c *config, d *database, ord
 	if err != nil {
 		return err
 	}
-	if !c.IPSCAPE.on() {
-		fmt.Fprintln(p.stderr, "IPSCAPE_TOKEN is not set here; the daemon needs it to read the windows")
+	if variable := c.missingFor(pipeline.Source(order.Source)); variable != "" {
+		fmt.Fprintln(p.stderr, variable+" is not set here; the daemon needs it to read the windows")
 	}
 	if !o.wait {
 		return nil

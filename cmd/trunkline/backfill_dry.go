@@ -41,7 +41,7 @@ func (p *program) dryRun(ctx context.Context, c *config, d *database, plan *jobs
 	if err != nil {
 		return err
 	}
-	r := &dryRunReport{Source: string(plan.Source), Windows: []dryRow{}, Unknown: []string{}, RequestsPerSecond: float64(c.IPSCAPE.Rate)}
+	r := &dryRunReport{Source: string(plan.Source), Windows: []dryRow{}, Unknown: []string{}, RequestsPerSecond: c.rateOf(plan.Source)}
 	total := int64(0)
 	for _, s := range plan.Streams {
 		density, err := d.Density(ctx, store.StreamKey{Org: org, Account: store.DefaultAccount, Source: plan.Source, Stream: s.Name})

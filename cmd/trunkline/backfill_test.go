@@ -37,7 +37,7 @@ func TestBackfillUsage(t *testing.T) {
 	for _, c := range []struct{ want, args string }{
 		{"requires at least 1 arg", "backfill start"},
 		{"--from is missing", "backfill start ipscape"},
-		{"SOURCE must be ipscape", "backfill start convoso --from 2026-01-01"},
+		{"SOURCE must be ipscape or convoso", "backfill start lendworks --from 2026-01-01"},
 		{"STREAM must be of activities", "backfill start ipscape calls --from 2026-01-01"},
 		{"--from must be a date", "backfill start ipscape --from yesterday"},
 		{"--to must be a date", "backfill start ipscape --from 2026-01-01 --to 2026-13-01"},
@@ -59,7 +59,7 @@ func TestBackfillUsage(t *testing.T) {
 		{"accepts 1 arg", "backfill cancel a b"},
 		{"unknown command", "backfill list now"},
 		{"requires at least 1 arg", "sync"},
-		{"SOURCE must be ipscape", "sync convoso"},
+		{"SOURCE must be ipscape, convoso or lendworks", "sync dialedin"},
 		{"no stream of ipscape is called calls", "sync ipscape activities calls"},
 	} {
 		got := inProcess(t, env, nil, strings.Fields(c.args)...)

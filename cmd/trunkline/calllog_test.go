@@ -54,6 +54,13 @@ func TestLostPostsComeBack(t *testing.T) {
 	if got := one[string](r, `select coalesce(string_agg(stream || ' ' || (covered_through is not null)::text, ',' order by stream), '') from analytics.freshness where source = 'convoso'`); got != "call_log true,posts false" {
 		t.Errorf("freshness of convoso: %s", got)
 	}
+	// By an operator's order, through the daemon.
+	r.env = r.with(env)
+	r.mustRun(exitDone, "sync", "convoso", "--wait")
+	r.mustRun(exitDone, "backfill", "start", "convoso", "call_log", "--from", time.Now().Add(-72*time.Hour).UTC().Format(time.RFC3339), "--wait")
+	if n := one[int](r, `select count(*) from ops.walks where source = 'convoso' and stream = 'call_log' and kind = 'backfill' and state = 'done' and rows > 0`); n == 0 {
+		t.Error("no window of the backfill read a call")
+	}
 	r.lawful()
 }
 

@@ -107,6 +107,9 @@ func TestFaultyPushesArriveOnce(t *testing.T) {
 	r.waitNoDelivery(`state in ('ready', 'sending', 'unknown')`)
 	r.checkOneInsert(leads)
 	r.checkRingsOnce(leads)
+	if n := one[int](r, `select count(*) from ops.deliveries where operation = 'update_lead'`); n != 0 {
+		t.Errorf("%d updates of leads that nobody changed", n)
+	}
 	t.Logf("%s: %d leads: %d inserted once each with %d requests, %d rung once each, %d never and settled by a person; faults: %d hung, %d cut, %d 5xx",
 		time.Since(began).Round(time.Second), leads, len(r.box.DialedIn().Leads()), r.box.DialedIn().Attempts(), len(r.box.Convolo().RingsByRef()), never,
 		r.box.Faults().Fired(sandbox.FaultHang), r.box.Faults().Fired(sandbox.FaultCutAfter), r.box.Faults().Fired(sandbox.FaultStatus))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +57,12 @@ func TestLendWorksBothWays(t *testing.T) {
 		}
 		return ""
 	})
+	// By an operator's order: a walk now, and a request.
+	r.mustRun(exitDone, "sync", "lendworks", "leads", "--wait")
+	r.mustRun(exitUsage, "vendor", "lendworks", "update_lead", "id="+typed, "industry=Bakery")
+	r.mustRun(exitDone, "vendor", "lendworks", "update_lead", "id="+typed, "industry=Bakery", "--yes")
+	if got := r.mustRun(exitDone, "vendor", "lendworks", "get_lead", "id="+typed); !strings.Contains(got.stdout, `"industry": "Bakery"`) {
+		t.Errorf("the lead after the change: %s", got)
+	}
 	r.lawful()
 }

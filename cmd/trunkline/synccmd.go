@@ -24,15 +24,15 @@ func (p *program) syncCommand() *cobra.Command {
 		Use:   "sync SOURCE [STREAM…] [--wait]",
 		Short: "Walk streams now, without waiting for their schedules",
 		Long: "Walk streams now, without waiting for their schedules.\n\n" +
-			"Streams: activities leads lead_lists campaigns users dial_attempts; none means all. The walks are those that the schedules\n" +
-			"make, and a daemon works on them; a stream whose walk is under way gets no second one.",
-		Example: "  trunkline sync ipscape\n  trunkline sync ipscape activities leads --wait",
+			"Streams, of which none means all:\n" + streamHelp(jobs.Sources()) + "\n\n" +
+			"The walks are those that the schedules make, and a daemon works on them; a stream whose walk is under way gets no second one.",
+		Example: "  trunkline sync ipscape\n  trunkline sync ipscape activities leads --wait\n  trunkline sync lendworks leads",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			source := pipeline.Source(args[0])
 			catalog, ok := jobs.Catalog(source)
 			if !ok {
-				return withCode(exitUsage, errors.New("SOURCE must be ipscape"))
+				return withCode(exitUsage, errors.New("SOURCE must be ipscape, convoso or lendworks"))
 			}
 			streams, unknown := jobs.Chosen(catalog, args[1:])
 			if len(unknown) > 0 {
@@ -75,14 +75,14 @@ func (p *program) syncNow(
 	if err != nil {
 		return err
 	}
-	if !c.IPSCAPE.on() {
-		fmt.Fprintln(p.stderr, "IPSCAPE_TOKEN is not set here; the daemon needs it to walk")
+	if variable := c.missingFor(source); variable != "" {
+		fmt.Fprintln(p.stderr, variable+" is not set here; the daemon needs it to walk")
 	}
 	w := &waiting{p: p, d: d, source: source, daemon: true, goesOn: "the walks go on in the daemon: trunkline status"}
 	rows := make([]*syncRow, len(streams))
 	for i, s := range streams {
 		key := store.StreamKey{Org: org, Account: store.DefaultAccount, Source: source, Stream: s.Name}
-		if rows[i], err = planNow(ctx, d, queue, key, c.IPSCAPE.stream(s)); err != nil {
+		if rows[i], err = planNow(ctx, d, queue, key, c.stream(source, s)); err != nil {
 			return err
 		}
 	}
@@ -98,12 +98,61 @@ func (p *program) syncNow(
 	return syncEnded(rows)
 }
 
-// stream is what planning needs to know of a stream.
-func (c *ipscapeConfig) stream(s jobs.StreamInfo) *walk.Stream {
-	return &walk.Stream{
-		Source: pipeline.SourceIPSCAPE, Name: s.Name, Capability: s.Capability,
-		Start: c.Start.Duration, Settle: c.Settle.Duration, Overlap: c.Overlap.Duration,
+// streamHelp lists the streams of sources, a line each.
+func streamHelp(sources []pipeline.Source) string {
+	lines := make([]string, len(sources))
+	for i, source := range sources {
+		catalog, _ := jobs.Catalog(source)
+		names := make([]string, len(catalog))
+		for j, s := range catalog {
+			names[j] = s.Name
+		}
+		lines[i] = fmt.Sprintf("  %-10s %s", source, strings.Join(names, " "))
 	}
+	return strings.Join(lines, "\n")
+}
+
+// missingFor names the variable without which a source is not read, empty when it is.
+func (c *config) missingFor(source pipeline.Source) string {
+	switch {
+	case source == pipeline.SourceIPSCAPE && !c.IPSCAPE.on():
+		return "IPSCAPE_TOKEN"
+	case source == pipeline.SourceConvoso && c.Convoso.APIURL == "":
+		return "CONVOSO_API_URL"
+	case source == pipeline.SourceConvoso && !c.Convoso.logOn():
+		return "CONVOSO_AUTH_TOKEN"
+	case source == pipeline.SourceLendWorks && !c.LendWorks.on():
+		return "LENDWORKS_API_KEY"
+	}
+	return ""
+}
+
+// rateOf is the source's requests a second, 0 for no limit.
+func (c *config) rateOf(source pipeline.Source) float64 {
+	switch source {
+	case pipeline.SourceConvoso:
+		return float64(c.Convoso.Rate)
+	case pipeline.SourceLendWorks:
+		return float64(c.LendWorks.Rate)
+	default:
+		return float64(c.IPSCAPE.Rate)
+	}
+}
+
+// stream is what planning needs to know of a stream.
+func (c *config) stream(source pipeline.Source, s jobs.StreamInfo) *walk.Stream {
+	plan := &walk.Stream{
+		Source: source, Name: s.Name, Capability: s.Capability,
+		Start: c.IPSCAPE.Start.Duration, Settle: c.IPSCAPE.Settle.Duration, Overlap: c.IPSCAPE.Overlap.Duration,
+	}
+	switch source {
+	case pipeline.SourceConvoso:
+		*plan = jobs.CallLogStream(c.Convoso.Start.Duration)
+	case pipeline.SourceLendWorks:
+		plan.Start, plan.Settle, plan.Overlap = c.LendWorks.Start.Duration, c.LendWorks.Settle.Duration, c.LendWorks.Overlap.Duration
+	default:
+	}
+	return plan
 }
 
 // planNow makes a stream's next live walk and wakes it. A stream that rests after a failure, which takes seconds, is waited

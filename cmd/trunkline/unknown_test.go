@@ -58,7 +58,7 @@ func TestInsertThatHangs(t *testing.T) {
 // checkOneInsert compares what DialedIn counts with our rows: each lead is there once, under the id we know it by.
 func (r *rig) checkOneInsert(leads int) {
 	r.Helper()
-	ids := list[string](r, `select lead_id::text from ops.deliveries where destination = 'dialedin' and state = 'confirmed'`)
+	ids := list[string](r, `select lead_id::text from ops.deliveries where destination = 'dialedin' and operation = 'insert_lead' and state = 'confirmed'`)
 	stored := r.box.DialedIn().InsertsByClientID()
 	if len(ids) != leads || len(stored) != leads || len(r.box.DialedIn().Leads()) != leads {
 		r.Errorf("%d deliveries confirmed, %d ClientIds and %d leads at DialedIn, want %d", len(ids), len(stored), len(r.box.DialedIn().Leads()), leads)

@@ -11,15 +11,62 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/sync/convolo"
+	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/dialedin"
 	"github.com/trunkline/trunkline/sync/ipscape"
+	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
 // callables are the vendors that an operator may ask.
 func callables() []*callable {
-	return []*callable{callableIPSCAPE(), callableDialedIn(), callableConvolo()}
+	return []*callable{callableIPSCAPE(), callableDialedIn(), callableConvolo(), callableConvoso(), callableLendWorks()}
+}
+
+func callableLendWorks() *callable {
+	return &callable{
+		name: "lendworks", title: "LendWorks", operations: lendworks.Described(),
+		check: func(call vendorCall) error { return lendworks.CheckCall(call.op.Name, call.args) },
+		account: func(c *config) (vendorAccount, string) {
+			if !c.LendWorks.on() {
+				return vendorAccount{}, "LENDWORKS_API_KEY"
+			}
+			return vendorAccount{pipeline.SourceLendWorks, c.LendWorks.Rate, c.LendWorks.APIKey}, ""
+		},
+		forbidden: func(*config, string) error { return nil },
+		run: func(ctx context.Context, c *config, base vendorapi.Client, call vendorCall) (json.RawMessage, error) {
+			client, err := lendworks.NewClient(c.LendWorks.client(), base)
+			if err != nil {
+				return nil, err
+			}
+			return client.Call(ctx, call.op.Name, call.args)
+		},
+	}
+}
+
+func callableConvoso() *callable {
+	return &callable{
+		name: "convoso", title: "Convoso", operations: convoso.Described(),
+		check: func(call vendorCall) error { return convoso.CheckCall(call.args) },
+		account: func(c *config) (vendorAccount, string) {
+			switch {
+			case c.Convoso.APIURL == "":
+				return vendorAccount{}, "CONVOSO_API_URL"
+			case c.Convoso.AuthToken == "":
+				return vendorAccount{}, "CONVOSO_AUTH_TOKEN"
+			}
+			return vendorAccount{pipeline.SourceConvoso, c.Convoso.Rate, c.Convoso.AuthToken}, ""
+		},
+		forbidden: func(*config, string) error { return nil },
+		run: func(ctx context.Context, c *config, base vendorapi.Client, call vendorCall) (json.RawMessage, error) {
+			client, err := convoso.NewLogClient(c.Convoso.log(), base)
+			if err != nil {
+				return nil, err
+			}
+			return client.Call(ctx, call.args)
+		},
+	}
 }
 
 func callableDialedIn() *callable {

@@ -75,6 +75,18 @@ func TestCallLogAgainstSandbox(t *testing.T) {
 	if len(seen) != len(told) || pages != (len(told)+6)/7 {
 		t.Errorf("%d calls of %d on %d pages", len(seen), len(told), pages)
 	}
+	var answer struct {
+		Calls []json.RawMessage
+		Next  *int
+	}
+	args := map[string]string{"start_time": now.Add(-72 * time.Hour).Format(time.RFC3339), "end_time": now.Format(time.RFC3339)}
+	if raw, err := c.Call(t.Context(), args); err != nil || json.Unmarshal(raw, &answer) != nil || len(answer.Calls) != 7 || answer.Next == nil || *answer.Next != 7 {
+		t.Errorf("for an operator: %s %v", raw, err)
+	}
+	args["end_time"] = args["start_time"]
+	if _, err := c.Call(t.Context(), args); err == nil {
+		t.Error("an empty range was asked for")
+	}
 	if page, err := c.Calls(t.Context(), now.Add(-time.Hour*24*400), now.Add(-time.Hour*24*399), 0, vendorapi.Live); err != nil || len(page.Calls) > 0 || page.Next > 0 {
 		t.Errorf("a range without calls: %+v %v", page, err)
 	}

@@ -21,10 +21,13 @@ const (
 	maxPhone    = 20
 )
 
-var (
-	sources    = []string{"manual", "csv_import", "api", "web_form", "referral", "dialer"}
-	priorities = []string{"low", "normal", "high", "urgent"}
+func sources() []string {
+	return []string{"manual", "csv_import", "api", "web_form", "referral", "dialer"}
+}
 
+func priorities() []string { return []string{"low", "normal", "high", "urgent"} }
+
+var (
 	tag     = regexp.MustCompile(`<[^>]*>?`)
 	decimal = regexp.MustCompile(`^\d{1,18}(\.\d{1,4})?$`)
 )
@@ -58,7 +61,7 @@ func LeadBody(lead pipeline.LeadView, create bool) (body map[string]any, notes [
 	only("phone", lead.Phone, lead.Phone != "" && len(lead.Phone) <= maxPhone)
 	only("monthlyRevenue", lead.MonthlyRevenue, decimal.MatchString(lead.MonthlyRevenue))
 	only("requestedAmount", lead.RequestedAmount, decimal.MatchString(lead.RequestedAmount))
-	only("priority", lead.Priority, slices.Contains(priorities, lead.Priority))
+	only("priority", lead.Priority, slices.Contains(priorities(), lead.Priority))
 	if len(lead.Tags) > 0 {
 		body["tags"] = lead.Tags
 	}
@@ -70,7 +73,7 @@ func LeadBody(lead pipeline.LeadView, create bool) (body map[string]any, notes [
 	body["customFields"] = custom
 	if create {
 		body["source"] = "api"
-		if slices.Contains(sources, lead.Source) {
+		if slices.Contains(sources(), lead.Source) {
 			body["source"] = lead.Source
 		}
 	}

@@ -27,7 +27,7 @@ type CallEvent struct {
 // documented.
 func (c *Client) PostEvent(ctx context.Context, key string, e CallEvent) (pipeline.Outcome, error) {
 	e.OccurredAt = e.OccurredAt.UTC()
-	return c.send(ctx, push{op: opEvent, method: http.MethodPost, path: "/v1/dialer/events", key: key, body: e, personal: []string{string(e.Metadata)}})
+	return c.send(ctx, push{op: opEvent, method: http.MethodPost, path: dialerPaths()[opEvent], key: key, body: e, personal: []string{string(e.Metadata)}})
 }
 
 // Disposition is the outcome of a call (contract section 8.3).
@@ -43,7 +43,7 @@ type Disposition struct {
 // PostDisposition tells the outcome of a call. The key is as with CreateLead.
 func (c *Client) PostDisposition(ctx context.Context, key string, d Disposition) (pipeline.Outcome, error) {
 	d.OccurredAt = d.OccurredAt.UTC()
-	return c.send(ctx, push{op: opDisposition, method: http.MethodPost, path: "/v1/dialer/disposition", key: key, body: d, personal: []string{d.Notes}})
+	return c.send(ctx, push{op: opDisposition, method: http.MethodPost, path: dialerPaths()[opDisposition], key: key, body: d, personal: []string{d.Notes}})
 }
 
 // Presence is what an agent is doing (contract section 8.2): online, on_call, break or offline.
@@ -58,5 +58,10 @@ type Presence struct {
 // SetPresence tells what an agent is doing now. It has no key and no time: the last word stands, so one that was not answered
 // must not be told again later.
 func (c *Client) SetPresence(ctx context.Context, p Presence) (pipeline.Outcome, error) {
-	return c.send(ctx, push{op: opPresence, method: http.MethodPost, path: "/v1/dialer/presence", body: p, personal: []string{string(p.Metadata)}})
+	return c.send(ctx, push{op: opPresence, method: http.MethodPost, path: dialerPaths()[opPresence], body: p, personal: []string{string(p.Metadata)}})
+}
+
+// dialerPaths are the paths of what is told of calls and agents.
+func dialerPaths() map[string]string {
+	return map[string]string{opEvent: "/v1/dialer/events", opDisposition: "/v1/dialer/disposition", opPresence: "/v1/dialer/presence"}
 }

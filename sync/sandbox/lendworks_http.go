@@ -228,6 +228,9 @@ func wrongLeadFields(body map[string]any, create bool) []string {
 		_, isList := value.([]any)
 		good := false
 		switch {
+		case value == nil:
+			// Whether null clears is not documented; here it does, where there is something to clear.
+			good = !create && (limited || name == "monthlyRevenue" || name == "requestedAmount")
 		case limited:
 			good = isText && text != "" && len([]rune(text)) <= limit && !strings.ContainsAny(text, "<>")
 			if _, err := mail.ParseAddress(text); name == "email" && err != nil {
