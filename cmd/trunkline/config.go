@@ -55,7 +55,7 @@ type ipscapeConfig struct {
 	Region       country          `env:"IPSCAPE_REGION, default=AU" help:"country of phone numbers without country code"`
 	Rate         rate             `env:"IPSCAPE_RATE, default=2" help:"requests a second; 0 = unlimited"`
 	Timeout      span             `env:"IPSCAPE_TIMEOUT, default=25s" help:"limit of one request"`
-	Writes       bool             `env:"IPSCAPE_WRITES, default=false" help:"true allows trunkline vendor ipscape what writes, rings or deletes there"`
+	Writes       bool             `env:"IPSCAPE_WRITES, default=false" help:"true lets opt-outs complete leads there, and allows trunkline vendor ipscape what writes, rings or deletes"`
 	Start        span             `env:"IPSCAPE_START, default=720h" help:"how far the first sync reaches back"`
 	Settle       duration         `env:"IPSCAPE_SETTLE, default=60s" help:"the youngest time is not read yet"`
 	Overlap      duration         `env:"IPSCAPE_OVERLAP, default=15m" help:"how much of the covered time each tick reads again"`

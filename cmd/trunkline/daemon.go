@@ -23,6 +23,7 @@ import (
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/walk"
@@ -45,6 +46,8 @@ type daemon struct {
 	facts   func(*pipeline.Record) (pipeline.Facts, error)
 	queue   *jobs.Queue
 	streams []accountStream
+	// ipscape is nil where ipSCAPE is off.
+	ipscape *ipscape.Client
 	// lendworks is nil where LendWorks is off.
 	lendworks *lendworks.Client
 	walkStore *walkstore.Store
@@ -201,6 +204,12 @@ func (d *daemon) buildReconcile(context.Context) error {
 	if d.cfg.DialedIn.on() {
 		// Law 6: an opt-out is an obligation at every dialler that has a do-not-call list.
 		d.fold.Blockers = []string{jobs.DestinationDialedIn}
+	}
+	switch {
+	case d.cfg.IPSCAPE.on() && d.cfg.IPSCAPE.Writes:
+		d.fold.Blockers = append(d.fold.Blockers, jobs.DestinationIPSCAPE)
+	case d.cfg.IPSCAPE.on():
+		d.fold.LocalBlockers = append(d.fold.LocalBlockers, jobs.DestinationIPSCAPE)
 	}
 	if d.cfg.Convolo.on() {
 		d.fold.LocalBlockers = append(d.fold.LocalBlockers, jobs.DestinationConvolo)

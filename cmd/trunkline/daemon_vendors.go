@@ -54,6 +54,7 @@ func (d *daemon) addIPSCAPE(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.ipscape = client
 	entries := jobs.IPSCAPE(jobs.IPSCAPEConfig{
 		Client: client, Settings: c.settings(), Start: c.Start.Duration, Settle: c.Settle.Duration, Overlap: c.Overlap.Duration,
 		MaxPages: int(c.MaxPages), Schedules: c.schedules(), Sweep: c.SweepAt.Spec,
@@ -98,6 +99,9 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 			return err
 		}
 		destinations = append(destinations, jobs.Convolo(client))
+	}
+	if d.ipscape != nil && d.cfg.IPSCAPE.Writes {
+		destinations = append(destinations, jobs.IPSCAPEOptOuts(d.ipscape, d.db.DB))
 	}
 	if d.lendworks != nil {
 		destinations = append(destinations, jobs.LendWorks(d.lendworks))

@@ -167,9 +167,12 @@ func (p *program) orderDoNotCall(ctx context.Context, c *config, d *database, or
 		answer.Obligations = append(answer.Obligations, obligationRow{
 			o.ID, o.Destination, o.State, orEmpty(o.Reason), o.Attempts, when(o.CreatedAt), whenPtr(o.SettledAt),
 		})
+		if order.Lift && o.Destination == jobs.DestinationIPSCAPE && o.Attempts > 0 && orEmpty(o.Reason) != jobs.ReasonNoLead {
+			answer.Notes = append(answer.Notes, "ipSCAPE's leads with this number were completed, and stay so: no request can undo that")
+		}
 		if order.Lift && o.Destination == jobs.DestinationDialedIn && o.Attempts > 0 {
-			answer.Notes = []string{"DialedIn was told of the opt-out: its leads with this number stay marked there, and no request can undo that. " +
-				"New leads with it need DeleteDnc there first"}
+			answer.Notes = append(answer.Notes, "DialedIn was told of the opt-out: its leads with this number stay marked there, and no request can undo that. "+
+				"New leads with it need DeleteDnc there first")
 		}
 	}
 	if !answer.Folded {

@@ -50,8 +50,8 @@ func TestOptOutsWhilePushesGoOut(t *testing.T) {
 	d := r.serve(map[string]string{"TRUNKLINE_CALL_WINDOW": fmt.Sprintf("%02d:00-%02d:00", (hour+8)%24, (hour+10)%24)})
 	r.box.IPSCAPE().AddLeads(youngLeads(1, leads)...)
 	began := time.Now()
-	eventually(t, 5*time.Minute, func() string {
-		if n := one[int](r, `select count(*) from ops.deliveries where state = 'ready' and hold = 'call_window'`); n < leads {
+	eventually(t, 10*time.Minute, func() string {
+		if n := one[int](r, `select count(*) from ops.deliveries where state = 'ready'`); n < leads {
 			return fmt.Sprintf("%d pushes to be queued, there are %d", leads, n)
 		}
 		return ""
@@ -65,14 +65,14 @@ func TestOptOutsWhilePushesGoOut(t *testing.T) {
 	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorDialedIn, Op: sandbox.OpInsertDNC, Kind: sandbox.FaultCutAfter, Times: -1, Probability: 0.1})
 	began = time.Now()
 	d = r.serve(nil)
-	eventually(t, 2*time.Minute, func() string {
+	eventually(t, 10*time.Minute, func() string {
 		if n := r.box.DialedIn().Attempts(); n < leads/4 {
 			return fmt.Sprintf("a quarter of the pushes to be sent, %d are", n)
 		}
 		return ""
 	})
 	answered := r.optOutTenth(d, leads)
-	r.settled(5 * time.Minute)
+	r.settled(15 * time.Minute)
 	t.Logf("%d pushes went out and %d opt-outs came in within %s", len(r.box.DialedIn().Leads()), len(answered), time.Since(began).Round(time.Millisecond))
 
 	// The order of the commits.

@@ -1,0 +1,55 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/ipscape"
+	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
+)
+
+// DestinationIPSCAPE is ipSCAPE's name as a destination, in ops.deliveries.
+const DestinationIPSCAPE = "ipscape"
+
+// ReasonNoLead goes with a confirmed do-not-call entry at a dialler that knows leads only, and has none with the phone that may
+// still be dialled.
+const ReasonNoLead = "no_lead"
+
+// ipscapeLeads finds the leads at ipSCAPE that hold a phone and may still be dialled; *store.DB has it.
+type ipscapeLeads interface {
+	IPSCAPELeadsOf(ctx context.Context, org uuid.UUID, account, phone string) ([]string, error)
+}
+
+// IPSCAPEOptOuts offers the one effect of an opt-out at ipSCAPE, which has no do-not-call list that its API could change: the
+// leads with the phone are completed, so that they are dialled no more, and read back. It takes no turn ahead of its requests,
+// for most phones need none.
+func IPSCAPEOptOuts(c *ipscape.Client, leads ipscapeLeads) deliver.Destination {
+	return &operations{DestinationIPSCAPE, map[string]deliver.Operation{
+		pipeline.OperationAddDNC: {
+			Class:      deliver.Repeatable,
+			Obligation: true,
+			Render: func(v deliver.View) string {
+				return "PUT " + c.LeadAddress("{leadId}") + ` isCompleted="true" of each lead with ` + pipeline.MaskPhone(v.Phone)
+			},
+			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) {
+				ids, err := leads.IPSCAPELeadsOf(ctx, v.Delivery.Org, v.Delivery.Account, v.Phone)
+				if err != nil {
+					return pipeline.Outcome{}, &vendorapi.Error{Vendor: DestinationIPSCAPE, Op: "update_lead", Kind: vendorapi.Transient, Err: err}
+				}
+				for _, id := range ids {
+					if err := c.CompleteLead(ctx, id); err != nil {
+						return pipeline.Outcome{}, fmt.Errorf("lead %s: %w", id, err)
+					}
+				}
+				if len(ids) == 0 {
+					return pipeline.Outcome{State: pipeline.OutcomeConfirmed, Reason: ReasonNoLead}, nil
+				}
+				return pipeline.Outcome{State: pipeline.OutcomeConfirmed, Detail: fmt.Sprintf("%d leads are complete, read back", len(ids))}, nil
+			},
+		},
+	}}
+}
