@@ -70,6 +70,24 @@ func DSN(t testing.TB) string {
 	return s.create(t, template)
 }
 
+// Copy copies a whole database as it is now, as a backup of it would be: it closes the pool, for a database is copied only while
+// nobody is on it, and returns one on the same database and one on the copy. Both end with the test.
+func Copy(t testing.TB, pool *pgxpool.Pool) (same, copied *pgxpool.Pool) {
+	t.Helper()
+	s := server(t)
+	name := pool.Config().ConnConfig.Database
+	pool.Close()
+	open := func(dsn string) *pgxpool.Pool {
+		opened, err := pgxpool.New(context.Background(), dsn)
+		if err != nil {
+			t.Fatalf("storetest: %v", err)
+		}
+		t.Cleanup(opened.Close)
+		return opened
+	}
+	return open(s.dsn(name)), open(s.create(t, name))
+}
+
 // EmptyDSN returns the URL of a fresh database without our schema, which is dropped when the test ends.
 func EmptyDSN(t testing.TB) string {
 	t.Helper()

@@ -43,7 +43,9 @@ func DefaultCallRules() (*CallRules, error) { return ParseCallRules(callRulesFil
 // Monday to Friday, Saturday and Sunday (HH:MM-HH:MM or closed), and the dials to one person allowed in 24 hours (0 = any
 // number). A row for US, the federal rule, must be there. Windows must not cross midnight.
 func ParseCallRules(text string) (*CallRules, error) {
-	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	file := csv.NewReader(strings.NewReader(text))
+	file.Comment = '#'
+	rows, err := file.ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("reading the call rules: %w", err)
 	}
