@@ -58,8 +58,11 @@ func Described() []vendorapi.Operation {
 			vendorapi.Param{Name: "direction", Type: "text", Values: []string{"inbound", "outbound"}},
 			vendorapi.Param{Name: "durationSeconds", Type: "integer"}, vendorapi.Param{Name: "disposition", Type: "text"}, metadata, at, key)},
 		{Name: opPresence, Effect: vendorapi.Writes, Summary: "tell what an agent is doing now", Params: []vendorapi.Param{
-			{Name: "userId", Type: "text", Required: true}, {Name: "status", Type: "text", Required: true, Values: []string{"online", "on_call", "break", "offline"}},
-			{Name: "currentCallId", Type: "text"}, {Name: "currentLeadId", Type: "text"}, metadata,
+			{Name: "userId", Type: "text", Required: true},
+			{Name: "status", Type: "text", Required: true, Values: []string{"online", "on_call", "break", "offline"}},
+			{Name: "currentCallId", Type: "text"},
+			{Name: "currentLeadId", Type: "text"},
+			metadata,
 		}},
 		{Name: opDisposition, Effect: vendorapi.Writes, Summary: "tell the outcome of a call", Params: append(call("externalCallId", "userId", "disposition"),
 			vendorapi.Param{Name: "notes", Type: "text"}, at, key)},

@@ -13,11 +13,18 @@ func (v LeadView) Differs(o LeadView) []Field {
 		name Field
 		a, b string
 	}{
-		{FieldBusinessName, v.BusinessName, o.BusinessName}, {FieldContactFirstName, v.FirstName, o.FirstName},
-		{FieldContactLastName, v.LastName, o.LastName}, {FieldEmail, v.Email, o.Email}, {FieldPhone, v.Phone, o.Phone},
-		{FieldIndustry, v.Industry, o.Industry}, {FieldMonthlyRevenue, v.MonthlyRevenue, o.MonthlyRevenue},
-		{FieldRequestedAmount, v.RequestedAmount, o.RequestedAmount}, {FieldPriority, v.Priority, o.Priority},
-		{FieldTimezone, v.Timezone, o.Timezone}, {FieldCity, v.City, o.City}, {FieldState, v.State, o.State},
+		{FieldBusinessName, v.BusinessName, o.BusinessName},
+		{FieldContactFirstName, v.FirstName, o.FirstName},
+		{FieldContactLastName, v.LastName, o.LastName},
+		{FieldEmail, v.Email, o.Email},
+		{FieldPhone, v.Phone, o.Phone},
+		{FieldIndustry, v.Industry, o.Industry},
+		{FieldMonthlyRevenue, v.MonthlyRevenue, o.MonthlyRevenue},
+		{FieldRequestedAmount, v.RequestedAmount, o.RequestedAmount},
+		{FieldPriority, v.Priority, o.Priority},
+		{FieldTimezone, v.Timezone, o.Timezone},
+		{FieldCity, v.City, o.City},
+		{FieldState, v.State, o.State},
 		{FieldPostalCode, v.PostalCode, o.PostalCode},
 	} {
 		if f.a != f.b {
