@@ -130,7 +130,7 @@ func TestPlanBackfill(t *testing.T) {
 		change func(*store.BackfillOrder)
 		want   []string
 	}{
-		"source":          {func(o *store.BackfillOrder) { o.Source = "convoso" }, []string{"source"}},
+		"source":          {func(o *store.BackfillOrder) { o.Source = "lendworks" }, []string{"source"}},
 		"stream":          {func(o *store.BackfillOrder) { o.Streams = []string{"leads", "calls"} }, []string{"streams"}},
 		"no from":         {func(o *store.BackfillOrder) { o.From = time.Time{} }, []string{"from"}},
 		"from to come":    {func(o *store.BackfillOrder) { o.From, o.To = now.Add(time.Hour), time.Time{} }, []string{"from"}},
