@@ -107,7 +107,7 @@ where l.org_id = @org and l.lead_id = any(@leads) and l.email is not null
     from pipeline.leads o
     where o.org_id = l.org_id and lower(o.email) = lower(l.email) and not o.lead_id = any(@leads))`
 
-const mergedIntoSQL = `
+const erasedMergesSQL = `
 select lead_id
 from pipeline.lead_merges
 where org_id = @org and into_lead_id = any(@leads)`
@@ -147,7 +147,7 @@ func findPerson(ctx context.Context, tx pgx.Tx, org uuid.UUID, given keyName, of
 		return ids
 	}
 	p.leads = collect(leadsOfNameSQL, pgx.StrictNamedArgs{"org": org, "kind": given.Kind, "value": given.Value, "records": of})
-	p.leads = append(p.leads, collect(mergedIntoSQL, pgx.StrictNamedArgs{"org": org, "leads": p.leads})...)
+	p.leads = append(p.leads, collect(erasedMergesSQL, pgx.StrictNamedArgs{"org": org, "leads": p.leads})...)
 	if err != nil {
 		return nil, fmt.Errorf("finding the leads: %w", err)
 	}

@@ -394,7 +394,7 @@ set state = case when d.state in ('ready', 'sending', 'unknown') then 'cancelled
   reason = case when d.state in ('ready', 'sending', 'unknown') then @reason else d.reason end,
   settled_at = case when d.state in ('ready', 'sending', 'unknown') then @now else d.settled_at end,
   hold = null, lease_owner = null, lease_until = null,
-  phone = null, params = '{}', error = null, external_id = null, dedupe = 'erased ' || d.id
+  phone = null, params = '{}', told = null, error = null, external_id = null, dedupe = 'erased ' || d.id
 where d.org_id = @org and (d.lead_id = any(@leads) or d.phone = any(@phones) and not d.phone = any(@kept))`
 )
 

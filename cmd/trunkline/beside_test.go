@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +11,6 @@ import (
 
 	"github.com/trunkline/trunkline/sync/sandbox"
 )
-
-// fullSize says that the tests of whole volumes take those of the acceptance, which last minutes, and not a part of them.
-func fullSize() bool { return os.Getenv("TRUNKLINE_TEST_FULL") != "" }
 
 // liveIDs begin above all ids of the seed.
 const liveIDs = 1_000_000_000_000

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"testing"
 	"time"
 
@@ -12,14 +11,6 @@ import (
 
 	"github.com/trunkline/trunkline/sync/sandbox"
 )
-
-// inFull picks the volume of a test that is small by default: the full one of the acceptance with TRUNKLINE_TEST_FULL=1.
-func inFull(small, full int) int {
-	if os.Getenv("TRUNKLINE_TEST_FULL") == "1" {
-		return full
-	}
-	return small
-}
 
 // halfFaulty makes a vendor act on every request and lose half of its answers: 30 of 100 hang, 10 are cut after the body, 10 are
 // a 5xx. A rule sees only what those before it let pass.

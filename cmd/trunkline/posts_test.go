@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -187,7 +186,7 @@ func (r *rig) pipelineTold() []string {
 func TestPostsThroughKills(t *testing.T) {
 	t.Parallel()
 	n, kills := 1_000, 2
-	if os.Getenv("TRUNKLINE_TEST_FULL") != "" {
+	if fullSize() {
 		n, kills = 20_000, 5
 	}
 	posts := stormPosts(n * 4 / 5)

@@ -29,6 +29,17 @@ func TestMain(m *testing.M) {
 	storetest.Main(m)
 }
 
+// fullSize says that tests of whole volumes take those of the acceptance, which last minutes, and not a part of them.
+func fullSize() bool { return os.Getenv("TRUNKLINE_TEST_FULL") != "" }
+
+// inFull picks the volume of such a test.
+func inFull(small, full int) int {
+	if fullSize() {
+		return full
+	}
+	return small
+}
+
 // quick is the environment that makes seconds of what takes minutes at work.
 func quick() map[string]string {
 	return map[string]string{

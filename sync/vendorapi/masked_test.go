@@ -1,11 +1,13 @@
-package main
+package vendorapi_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-func TestRedacted(t *testing.T) {
+func TestMasked(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		`{"name":"Jo Doe","phone1":"+1 (305) 555-0123","n":3055550123,"mail":["jo@doe.example"],"ok":true,"no":null}`: `{"mail":["xx@xxx.xxxxxxx"],"n":0,"name":"Xx Xxx","no":null,"ok":true,"phone1":"+0 (000) 000-0000"}`,
@@ -17,7 +19,7 @@ func TestRedacted(t *testing.T) {
 		"3055550123 Jo Doe":                                       "17 bytes that are neither JSON nor a form",
 		`{"lead[phone]":"1","` + strings.Repeat("a", 70) + `":1}`: `{"lead[phone]":"0","` + strings.Repeat("x", 70) + `":0}`,
 	} {
-		if got := redacted([]byte(body)); got != want {
+		if got := vendorapi.Masked([]byte(body)); got != want {
 			t.Errorf("%s is shown as %s, want %s", body, got, want)
 		}
 	}
