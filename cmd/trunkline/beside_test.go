@@ -120,7 +120,7 @@ func TestBackfillBesideLive(t *testing.T) {
 	second := start("activities")
 	do("cancel", second)
 	d.kill()
-	d = r.serve(nil)
+	r.serve(nil)
 	come()
 	eventually(r, 20*time.Minute, func() string {
 		if now := state(first); now != "done" {
