@@ -93,7 +93,7 @@ func TestAttemptHoldsMaskedRequestAndChecks(t *testing.T) {
 	if got, want := attempts[0].Request, "to +*********01"; got != want {
 		t.Errorf("request = %q, want %q", got, want)
 	}
-	want := `{"age": "not_needed", "key": "not_needed", "lead": "ok", "phone": "ok", "route": "ok", "dial_cap": "ok", "restored": "ok", "phone_busy": "ok", "call_window": "ok", "do_not_call": "ok", "recent_call": "ok"}`
+	want := `{"age": "not_needed", "key": "not_needed", "lead": "ok", "phone": "ok", "route": "ok", "dial_cap": "ok", "restored": "ok", "difference": "not_needed", "phone_busy": "ok", "call_window": "ok", "do_not_call": "ok", "recent_call": "ok"}`
 	if got := string(attempts[0].Checks); got != want {
 		t.Errorf("checks = %s", got)
 	}
