@@ -97,20 +97,31 @@ func (b *browser) get(path string, headers ...string) answer {
 	return b.do(http.MethodGet, path, nil, headers...)
 }
 
-var formWord = regexp.MustCompile(`name="form" value="([^"]+)"`)
+var hiddenField = regexp.MustCompile(`type="hidden" name="([^"]+)" value="([^"]*)"`)
 
-// press sends the form of a page that goes to an address, with the fields beside those that the page has.
-func (b *browser) press(path, action string, fields ...string) answer {
+// form reads the form of a page that goes to an address, and adds fields to those that the page has.
+func (b *browser) form(path, action string, fields ...string) url.Values {
 	b.w.t.Helper()
 	got := b.get(path)
-	text := string(got.body)
-	if !strings.Contains(text, `action="`+action+`"`) {
+	_, text, ok := strings.Cut(string(got.body), `action="`+action+`"`)
+	if !ok {
 		b.w.t.Fatalf("%s (%d) has no form for %s", path, got.status, action)
 	}
-	form := url.Values{"form": {html.UnescapeString(formWord.FindStringSubmatch(text)[1])}}
+	text, _, _ = strings.Cut(text, "</form>")
+	form := url.Values{}
+	for _, field := range hiddenField.FindAllStringSubmatch(text, -1) {
+		form.Set(field[1], html.UnescapeString(field[2]))
+	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		form.Set(fields[i], fields[i+1])
 	}
+	return form
+}
+
+// press sends the form of a page.
+func (b *browser) press(path, action string, fields ...string) answer {
+	b.w.t.Helper()
+	form := b.form(path, action, fields...)
 	return b.do(http.MethodPost, action, form, "Sec-Fetch-Site", "same-origin")
 }
 
@@ -317,7 +328,19 @@ func TestPageActions(t *testing.T) {
 		}
 	}
 	step("deliveries", "deliveries", unknown, "retry", "unknown", "tick the box")
+	twice := b.form(path, path+"/retry", "sure", "yes")
 	step("deliveries", "deliveries", unknown, "retry", "ready", "ready again", "sure", "yes")
+	// A page that was drawn before, or a second click, rings nobody: not from another state, nor from the same one after another try.
+	settle := `update ops.deliveries set state = 'unknown', attempts = attempts + 1, settled_at = null where id = $1`
+	for _, since := range []string{"", settle} {
+		if since != "" {
+			w.exec(since, unknown)
+		}
+		was := state("deliveries", unknown)
+		if got := b.do(http.MethodPost, path+"/retry", twice); got.header.Get("Location") != path+"?done=moved" || state("deliveries", unknown) != was {
+			t.Errorf("a stale page, state %s: %d to %q, state %s", was, got.status, got.header.Get("Location"), state("deliveries", unknown))
+		}
+	}
 	if n := w.count(`select count(*) from river.river_job where kind = 'deliver' and state = 'available'`); n != 1 {
 		t.Errorf("%d jobs wake the destination", n)
 	}
@@ -325,7 +348,7 @@ func TestPageActions(t *testing.T) {
 	step("deliveries", "deliveries", one(`select id from ops.deliveries where state = 'unknown' order by id limit 1`), "confirmed", "confirmed", "settled", "sure", "yes")
 	step("deliveries", "deliveries", one(`select id from ops.deliveries where state = 'unknown' order by id limit 1`), "rejected", "rejected", "settled", "sure", "yes")
 	step("deliveries", "deliveries", one(`select id from ops.deliveries where state = 'rejected' and class = 'keyed' and reason <> 'operator' order by id limit 1`), "retry", "ready", "ready again")
-	if got := b.do(http.MethodPost, path+"/explode", url.Values{"form": {html.UnescapeString(formWord.FindStringSubmatch(string(b.get("/ui/deliveries/" + unknown.String()).body))[1])}}); got.status != http.StatusNotFound {
+	if got := b.do(http.MethodPost, path+"/explode", b.form(path, path+"/retry")); got.status != http.StatusNotFound {
 		t.Errorf("an action that there is not: %d", got.status)
 	}
 

@@ -23,29 +23,31 @@ type Operator struct {
 // ErrNoSuchAction means that a thing cannot be told to do that.
 var ErrNoSuchAction = errors.New("there is no such action")
 
-// Delivery does one of retry, cancel, confirmed and rejected to a delivery; the last two settle an unknown outcome. It fails with
-// store.ErrNotFound, store.ErrInFlight or store.ErrWrongState.
-func (o *Operator) Delivery(ctx context.Context, id uuid.UUID, action string) error {
+// Delivery does one of retry, cancel, confirmed and rejected to a delivery that was seen as seen; the last two settle an unknown
+// outcome. It fails with store.ErrNotFound, store.ErrInFlight or store.ErrWrongState, the last also when it is not as it was seen.
+func (o *Operator) Delivery(ctx context.Context, id uuid.UUID, action string, seen store.DeliverySeen) error {
 	now := o.DB.Now()
-	switch action {
-	case "retry":
-		if err := o.DB.RetryDelivery(ctx, id, now); err != nil {
-			return err
+	err := o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		switch action {
+		case "retry":
+			destination, err := o.DB.RetrySeenDelivery(ctx, tx, id, seen, now)
+			if err != nil {
+				return err
+			}
+			return o.Queue.WakeDeliver(ctx, tx, []string{destination})
+		case "cancel":
+			return o.DB.CancelSeenDelivery(ctx, tx, id, seen, now)
+		case "confirmed":
+			return o.DB.ResolveSeenDelivery(ctx, tx, id, seen, pipeline.DeliveryConfirmed, now)
+		case "rejected":
+			return o.DB.ResolveSeenDelivery(ctx, tx, id, seen, pipeline.DeliveryRejected, now)
 		}
-		v, err := o.DB.DeliveryView(ctx, id)
-		if err != nil {
-			return err
-		}
-		// A wake-up that is lost is made good by the sweeper.
-		return o.DB.InTx(ctx, func(tx pgx.Tx) error { return o.Queue.WakeDeliver(ctx, tx, []string{v.Delivery.Destination}) })
-	case "cancel":
-		return o.DB.CancelDelivery(ctx, id, now)
-	case "confirmed":
-		return o.DB.ResolveDelivery(ctx, id, pipeline.DeliveryConfirmed, now)
-	case "rejected":
-		return o.DB.ResolveDelivery(ctx, id, pipeline.DeliveryRejected, now)
+		return ErrNoSuchAction
+	})
+	if err != nil {
+		return fmt.Errorf("%s of delivery %s: %w", action, id, store.Quiet(err))
 	}
-	return fmt.Errorf("deliveries: %w", ErrNoSuchAction)
+	return nil
 }
 
 // Backfill does one of pause, resume and cancel to a backfill of any organisation. It fails with store.ErrNotFound or

@@ -19,34 +19,53 @@ var (
 	ErrWrongState = errors.New("delivery is in another state")
 )
 
+// DeliverySeen is how a delivery stood when somebody decided about it: an order for one that has moved since is refused with
+// ErrWrongState, so that an order given twice is carried out once (law 5).
+type DeliverySeen struct {
+	State    pipeline.DeliveryState
+	Attempts int
+}
+
 const deliveryStateLockSQL = `
-select d.state
+select d.state, d.attempts, d.destination
 from ops.deliveries d
 where d.id = @id
 for update of d`
 
-// moveDelivery locks a delivery, lets allowed judge its state, and runs the change.
-func (db *DB) moveDelivery(
-	ctx context.Context, id uuid.UUID, doing, sql string, args pgx.StrictNamedArgs, allowed func(pipeline.DeliveryState) bool,
-) error {
+// deliveryMove is a change of one delivery by a person's order.
+type deliveryMove struct {
+	id         uuid.UUID
+	doing, sql string
+	args       pgx.StrictNamedArgs
+	// allowed judges its state.
+	allowed func(pipeline.DeliveryState) bool
+}
+
+// in locks the delivery, holds it against how it was seen (nil: not at all) and against what is allowed, and runs the change.
+func (m *deliveryMove) in(ctx context.Context, tx pgx.Tx, seen *DeliverySeen) (destination string, err error) {
+	var is DeliverySeen
+	err = tx.QueryRow(ctx, deliveryStateLockSQL, pgx.StrictNamedArgs{"id": m.id}).Scan(&is.State, &is.Attempts, &destination)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", ErrNotFound
+	case err != nil:
+		return "", err
+	case is.State == pipeline.DeliverySending:
+		return "", ErrInFlight
+	case seen != nil && is != *seen, !m.allowed(is.State):
+		return "", fmt.Errorf("%w: %s", ErrWrongState, is.State)
+	}
+	_, err = tx.Exec(ctx, m.sql, m.args)
+	return destination, err
+}
+
+func (db *DB) moveDelivery(ctx context.Context, m *deliveryMove) error {
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		var state pipeline.DeliveryState
-		err := tx.QueryRow(ctx, deliveryStateLockSQL, pgx.StrictNamedArgs{"id": id}).Scan(&state)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			return ErrNotFound
-		case err != nil:
-			return err
-		case state == pipeline.DeliverySending:
-			return ErrInFlight
-		case !allowed(state):
-			return fmt.Errorf("%w: %s", ErrWrongState, state)
-		}
-		_, err = tx.Exec(ctx, sql, args)
+		_, err := m.in(ctx, tx, nil)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s delivery %s: %w", doing, id, Quiet(err))
+		return fmt.Errorf("%s delivery %s: %w", m.doing, m.id, Quiet(err))
 	}
 	return nil
 }
@@ -70,8 +89,19 @@ where d.id = @id`
 // RetryDelivery makes a delivery ready again by a person's order: one that was rejected, expired or cancelled, one whose
 // outcome is unknown, or one that waits. All checks apply to it again, age excepted. Not one that is confirmed.
 func (db *DB) RetryDelivery(ctx context.Context, id uuid.UUID, now time.Time) error {
-	return db.moveDelivery(ctx, id, "retrying", deliveryRetrySQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
-		func(s pipeline.DeliveryState) bool { return s != pipeline.DeliveryConfirmed })
+	return db.moveDelivery(ctx, retryMove(id, now))
+}
+
+// RetrySeenDelivery is RetryDelivery within a transaction, for somebody who saw it as seen; it returns the destination to be woken.
+func (db *DB) RetrySeenDelivery(ctx context.Context, tx pgx.Tx, id uuid.UUID, seen DeliverySeen, now time.Time) (destination string, err error) {
+	return retryMove(id, now).in(ctx, tx, &seen)
+}
+
+func retryMove(id uuid.UUID, now time.Time) *deliveryMove {
+	return &deliveryMove{
+		id, "retrying", deliveryRetrySQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
+		func(s pipeline.DeliveryState) bool { return s != pipeline.DeliveryConfirmed },
+	}
 }
 
 const deliveryCancelSQL = `
@@ -86,8 +116,20 @@ where d.id = @id`
 
 // CancelDelivery ends a delivery that is ready or unknown by a person's order.
 func (db *DB) CancelDelivery(ctx context.Context, id uuid.UUID, now time.Time) error {
-	return db.moveDelivery(ctx, id, "cancelling", deliveryCancelSQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
-		func(s pipeline.DeliveryState) bool { return !s.Final() })
+	return db.moveDelivery(ctx, cancelMove(id, now))
+}
+
+// CancelSeenDelivery is CancelDelivery within a transaction, for somebody who saw it as seen.
+func (db *DB) CancelSeenDelivery(ctx context.Context, tx pgx.Tx, id uuid.UUID, seen DeliverySeen, now time.Time) error {
+	_, err := cancelMove(id, now).in(ctx, tx, &seen)
+	return err
+}
+
+func cancelMove(id uuid.UUID, now time.Time) *deliveryMove {
+	return &deliveryMove{
+		id, "cancelling", deliveryCancelSQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
+		func(s pipeline.DeliveryState) bool { return !s.Final() },
+	}
 }
 
 const deliveryResolveSQL = `
@@ -105,9 +147,20 @@ func (db *DB) ResolveDelivery(ctx context.Context, id uuid.UUID, as pipeline.Del
 	if as != pipeline.DeliveryConfirmed && as != pipeline.DeliveryRejected {
 		return fmt.Errorf("resolving delivery %s: cannot be resolved as %q, only as confirmed or rejected", id, as)
 	}
-	return db.moveDelivery(ctx, id, "resolving", deliveryResolveSQL,
-		pgx.StrictNamedArgs{"id": id, "state": string(as), "now": micros(now)},
-		func(s pipeline.DeliveryState) bool { return s == pipeline.DeliveryUnknown })
+	return db.moveDelivery(ctx, resolveMove(id, as, now))
+}
+
+// ResolveSeenDelivery is ResolveDelivery within a transaction, for somebody who saw it as seen. as is confirmed or rejected.
+func (db *DB) ResolveSeenDelivery(ctx context.Context, tx pgx.Tx, id uuid.UUID, seen DeliverySeen, as pipeline.DeliveryState, now time.Time) error {
+	_, err := resolveMove(id, as, now).in(ctx, tx, &seen)
+	return err
+}
+
+func resolveMove(id uuid.UUID, as pipeline.DeliveryState, now time.Time) *deliveryMove {
+	return &deliveryMove{
+		id, "resolving", deliveryResolveSQL, pgx.StrictNamedArgs{"id": id, "state": string(as), "now": micros(now)},
+		func(s pipeline.DeliveryState) bool { return s == pipeline.DeliveryUnknown },
+	}
 }
 
 // DeliveryAttempt is one request made for a delivery. Times are UTC.

@@ -212,6 +212,9 @@ func deliveryActions(d *pipeline.Delivery) (buttons []button, commands []string)
 		commands = append(commands, "trunkline deliveries retry "+id)
 	case pipeline.DeliverySending, pipeline.DeliveryConfirmed:
 	}
+	for i := range buttons {
+		buttons[i].Hidden = []hidden{{"state", string(d.State)}, {"attempts", strconv.Itoa(d.Attempts)}}
+	}
 	return buttons, commands
 }
 
@@ -231,10 +234,15 @@ func (s *Site) moveDelivery(w http.ResponseWriter, r *http.Request) error {
 	if !known {
 		return store.ErrNotFound
 	}
+	// What the page showed when it was drawn: an order for anything else, or given twice, does nothing (law 5).
+	seen := store.DeliverySeen{State: pipeline.DeliveryState(r.PostForm.Get("state"))}
+	if seen.Attempts, err = strconv.Atoi(r.PostForm.Get("attempts")); err != nil {
+		seen.State = "" // which is none
+	}
 	grave := action != "retry" || c.Delivery.Class == pipeline.ClassRings
 	if grave && r.PostForm.Get("sure") != "yes" {
 		done = "unsure"
-	} else if err := s.cfg.Actions.Delivery(ctx, id, action); err != nil {
+	} else if err := s.cfg.Actions.Delivery(ctx, id, action, seen); err != nil {
 		if done, err = refusal(err); err != nil {
 			return err
 		}

@@ -29,8 +29,9 @@ var templateFiles embed.FS
 
 // Actions is what the page's buttons do.
 type Actions interface {
-	// Delivery does retry, cancel, confirmed or rejected; it fails with store.ErrNotFound, ErrInFlight or ErrWrongState.
-	Delivery(ctx context.Context, id uuid.UUID, action string) error
+	// Delivery does retry, cancel, confirmed or rejected to one that is still as it was seen; it fails with store.ErrNotFound,
+	// ErrInFlight or ErrWrongState.
+	Delivery(ctx context.Context, id uuid.UUID, action string, seen store.DeliverySeen) error
 	// Backfill does pause, resume or cancel; it fails with store.ErrNotFound or ErrBackfillEnded.
 	Backfill(ctx context.Context, id uuid.UUID, action string) error
 	// ReplayPost fails with store.ErrNotFound.

@@ -101,7 +101,11 @@ type fact struct {
 type button struct {
 	Action, Label, Warn string
 	Grave               bool
+	// Hidden go with the form as they are.
+	Hidden []hidden
 }
+
+type hidden struct{ Name, Value string }
 
 // block is a text to be read as it is.
 type block struct{ Title, Text string }
