@@ -25,6 +25,24 @@ as_root() {
 	fi
 }
 
+# left is so many seconds, but no more than all installing may still take: CI has to end in time, whatever the network does.
+began=$(date +%s)
+left() {
+	rest=$((240 + began - $(date +%s)))
+	[ "$rest" -le "$1" ] || rest=$1
+	[ "$rest" -gt 0 ] || rest=1
+	echo "$rest"
+}
+
+# apt_get waits for mirrors that answer and for no lock that another holds; sudo hands the bound on to what it runs.
+apt_get() {
+	seconds=$(left "$1")
+	shift
+	if command -v timeout >/dev/null 2>&1; then
+		as_root timeout -k 10 "$seconds" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::http::Timeout=15 -o Acquire::Retries=1 "$@" </dev/null >&2 || true
+	fi
+}
+
 may_be_root() { [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; }; }
 
 # The linter runs on Node 20.19 and later; the rest would do with 18.
@@ -38,24 +56,24 @@ bounded() {
 	seconds=$1
 	shift
 	if command -v timeout >/dev/null 2>&1; then
-		timeout "$seconds" "$@"
+		timeout -k 10 "$seconds" "$@"
 	else
 		"$@"
 	fi
 }
 
-quiet_npm() { bounded 120 npm "$@" --ignore-scripts --no-audit --no-fund --no-update-notifier --prefer-offline --loglevel=error </dev/null >&2; }
+quiet_npm() { bounded "$(left 90)" npm "$@" --ignore-scripts --no-audit --no-fund --no-update-notifier --prefer-offline --loglevel=error </dev/null >&2; }
 
 get_node() {
 	new_enough && return 0
 	if ! command -v npm >/dev/null 2>&1; then
 		if command -v apt-get >/dev/null 2>&1 && may_be_root; then
 			say "installing node with apt-get"
-			as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2 || true
-			as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends nodejs npm </dev/null >&2 || true
+			apt_get 60 update
+			apt_get 240 -y install --no-install-recommends nodejs npm
 		elif command -v brew >/dev/null 2>&1; then
 			say "installing node with Homebrew"
-			HOMEBREW_NO_AUTO_UPDATE=1 brew install node </dev/null >&2 || true
+			bounded "$(left 240)" env HOMEBREW_NO_AUTO_UPDATE=1 brew install node </dev/null >&2 || true
 		fi
 	fi
 	new_enough && return 0
@@ -74,12 +92,15 @@ get_node() {
 	new_enough
 }
 
+# has_modules tells whether what drives a browser and what judges its pages are both there.
+has_modules() { [ -f "$here/node_modules/playwright-core/package.json" ] && [ -f "$here/node_modules/axe-core/package.json" ]; }
+
 # The lock file's sum beside the packages tells whether they are those it names: then npm is not even asked.
 get_packages() {
 	sum=$(cksum <"$here/package-lock.json")
-	[ -x "$here/node_modules/.bin/redocly" ] && [ -d "$here/node_modules/playwright-core" ] && [ "$(cat "$here/node_modules/.lock-sum" 2>/dev/null)" = "$sum" ] && return 0
+	[ -x "$here/node_modules/.bin/redocly" ] && has_modules && [ "$(cat "$here/node_modules/.lock-sum" 2>/dev/null)" = "$sum" ] && return 0
 	command -v npm >/dev/null 2>&1 || return 1
-	for try in 1 2 3; do
+	for try in 1 2; do
 		say "installing the linter and the browser's driver with npm (try $try)"
 		if quiet_npm ci --prefix "$here"; then
 			echo "$sum" >"$here/node_modules/.lock-sum"
@@ -89,15 +110,25 @@ get_packages() {
 	return 1
 }
 
-has_chromium() { node -e "import('$PWD/$here/browser.mjs').then((b) => process.exit(b.findChromium() ? 0 : 1), () => process.exit(1))"; }
+# A file of that name may be a stub that only says where a browser could be had, so it has to show a page. </dev/null: it may ask.
+has_chromium() { bounded 60 node "$here/browser.mjs" </dev/null >/dev/null 2>&1; }
+
+# The page's test fills its database with psql, which may lie beside the server.
+has_psql() {
+	command -v psql >/dev/null 2>&1 && return 0
+	for there in "${TRUNKLINE_PG_BIN:-/nowhere}" /usr/lib/postgresql/*/bin; do
+		[ ! -x "$there/psql" ] || return 0
+	done
+	return 1
+}
 
 # Only a browser that is packaged for the system will do: one that npm downloads by itself is not pinned by anything here.
 get_chromium() {
 	has_chromium && return 0
 	if command -v apt-get >/dev/null 2>&1 && may_be_root; then
 		say "installing chromium with apt-get"
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2 || true
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium </dev/null >&2 || true
+		apt_get 60 update
+		apt_get 240 -y install --no-install-recommends chromium
 	fi
 	has_chromium
 }
@@ -111,12 +142,14 @@ if get_packages; then
 	say "linting api/openapi.json"
 	# It would tell its maker of each use, and ask for news.
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
-		bounded 120 "$here/node_modules/.bin/redocly" lint --config "$here/redocly.yaml" api/openapi.json </dev/null
+		bounded 60 "$here/node_modules/.bin/redocly" lint --config "$here/redocly.yaml" api/openapi.json </dev/null
 else
 	without "the registry of npm cannot be reached: the OpenAPI document is not linted, the status page not looked at"
 fi
-if [ -d "$here/node_modules/playwright-core" ]; then
-	if get_chromium; then
+if has_modules; then
+	if ! has_psql; then
+		without "no psql here: the status page is not looked at"
+	elif get_chromium; then
 		tests="$tests $here/page.test.mjs"
 	else
 		without "no Chromium here, and none could be installed: the status page is not looked at"
@@ -126,4 +159,4 @@ fi
 say "driving a daemon with Node"
 # One file after the other: each has daemons and databases of its own.
 # shellcheck disable=SC2086 # tests is a list
-exec node --test --test-concurrency=1 --test-reporter=spec $tests
+bounded 480 node --test --test-concurrency=1 --test-reporter=spec $tests

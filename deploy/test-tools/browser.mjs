@@ -1,7 +1,9 @@
 // A headless Chromium that may talk to one address of this machine only, and what is asked of every page in it.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
@@ -16,7 +18,29 @@ export const findChromium = () => [process.env.CHROMIUM, ...places].find((path) 
 
 export function launch() {
   const root = process.getuid?.() === 0; // Chromium's sandbox refuses to run as root
-  return chromium.launch({ executablePath: findChromium(), args: root ? [...flags, '--no-sandbox'] : flags, timeout: 120_000 });
+  return chromium.launch({ executablePath: findChromium(), args: root ? [...flags, '--no-sandbox'] : flags, timeout: 60_000 });
+}
+
+// works tells whether there is a browser that says its version and shows a page.
+async function works() {
+  const path = findChromium();
+  if (!path || spawnSync(path, ['--version'], { timeout: 15_000 }).status !== 0) return false;
+  const browser = await launch();
+  try {
+    const page = await browser.newPage();
+    await page.goto('about:blank', { timeout: 20_000 });
+    return true;
+  } finally {
+    await browser.close();
+  }
+}
+
+// As a program of its own it ends well where there is one.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  works().then(
+    (well) => process.exit(well ? 0 : 1),
+    () => process.exit(1),
+  );
 }
 
 // watched opens a page, and keeps what it asks of other hosts and what it complains of.
