@@ -30,7 +30,7 @@ func (s *Server) adminToken(r *http.Request) bool {
 
 func direct(r *http.Request) bool {
 	for name := range r.Header {
-		if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded") {
 			return false
 		}
 	}

@@ -23,7 +23,7 @@ func (s *Server) pageRoutes() {
 // errSignIn means that whoever asks may sign in.
 var errSignIn = errors.New("signing in is needed")
 
-// onPage lets people in as ops routes let in programs, or by the cookie of who has signed in, and answers them with pages only.
+// onPage lets people in by the admin token or the cookie of who has signed in with it, and answers them with pages only.
 func (s *Server) onPage(pr console.Route) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := s.admitPage(w, r, pr.Open)
@@ -37,14 +37,19 @@ func (s *Server) onPage(pr console.Route) handler {
 	}
 }
 
+// admitPage asks for the admin token where there is one, of callers on this machine too: a proxy on it that sets no header looks like
+// one of them, and the page has buttons.
 func (s *Server) admitPage(w http.ResponseWriter, r *http.Request, open bool) error {
-	if err := s.admitOps(r); err != nil && !open && !s.cfg.Page.SignedIn(r) {
-		if s.cfg.AdminToken != "" && r.Header.Get("Authorization") == "" {
-			return errSignIn
-		}
-		return err
+	bearer := s.adminToken(r)
+	switch {
+	case open, bearer, s.cfg.Page.SignedIn(r):
+	case s.cfg.AdminToken == "" && direct(r):
+	case s.cfg.AdminToken != "" && r.Header.Get("Authorization") == "":
+		return errSignIn
+	default:
+		return forbidden("this needs the admin token, or, where the daemon has none, a direct call from the machine itself")
 	}
-	return s.cfg.Page.CheckForm(w, r, s.adminToken(r))
+	return s.cfg.Page.CheckForm(w, r, bearer)
 }
 
 // failPage answers with a page that says what went wrong, and nothing of how.
@@ -69,7 +74,7 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, err error) {
 		ex.cause = p.cause
 		text := "Something went wrong here."
 		if p.status == http.StatusForbidden {
-			text = "The status page answers on the machine itself, or with the admin token (TRUNKLINE_ADMIN_TOKEN)."
+			text = "The status page needs the admin token (TRUNKLINE_ADMIN_TOKEN). Without one it answers on the machine itself only, and through no proxy."
 		}
 		fail(p.status, text)
 	}

@@ -12,6 +12,7 @@ const binary = fileURLToPath(new URL('../../bin/trunkline', import.meta.url));
 
 export class Daemon {
   apiKey = randomBytes(16).toString('hex');
+  adminToken = randomBytes(16).toString('hex');
   #log = [];
   #synced = {};
 
@@ -37,7 +38,7 @@ export class Daemon {
         TRUNKLINE_HTTP_ADDR: '127.0.0.1:0',
         TRUNKLINE_LOG_FORMAT: 'json',
         TRUNKLINE_API_KEY: daemon.apiKey,
-        TRUNKLINE_ADMIN_TOKEN: randomBytes(16).toString('hex'),
+        TRUNKLINE_ADMIN_TOKEN: daemon.adminToken,
         TRUNKLINE_WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
       },
     });

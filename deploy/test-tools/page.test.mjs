@@ -47,9 +47,13 @@ function psql(daemon, ...args) {
   assert.equal(done.status, 0, `psql: ${done.error ?? done.stderr}`);
 }
 
+// signedIn makes a browser one that may see the page.
+const signedIn = (daemon) => ({ extraHTTPHeaders: { authorization: `Bearer ${daemon.adminToken}` } });
+
 // tour inspects a page, and of each kind of link on it the first.
-async function tour(origin, paths, prefix) {
-  const { page, faults } = await watched(browser, origin);
+async function tour(daemon, paths, prefix) {
+  const origin = daemon.url;
+  const { page, faults } = await watched(browser, origin, signedIn(daemon));
   try {
     for (const [name, find] of Object.entries(paths)) {
       const path = typeof find === 'string' ? find : await find(page);
@@ -70,10 +74,10 @@ const first = (start) => (page) => page.evaluate((s) => document.querySelector(`
 test('no rows, then many', { timeout: 300_000 }, async () => {
   const daemon = await Daemon.start('serve', '--roles', 'api');
   try {
-    await tour(daemon.url, { overview: '/', deliveries: '/ui/deliveries', login: '/ui/login' }, 'none');
+    await tour(daemon, { overview: '/', deliveries: '/ui/deliveries', login: '/ui/login' }, 'none');
     psql(daemon, '-f', rows);
     await tour(
-      daemon.url,
+      daemon,
       {
         overview: '/',
         stream: first('/ui/streams/'),
@@ -99,9 +103,9 @@ test('the demo', { timeout: 300_000 }, async () => {
   const daemon = await Daemon.start('demo');
   try {
     await daemon.synced();
-    await tour(daemon.url, { overview: '/', delivery: async (page) => (await page.goto(`${daemon.url}/ui/deliveries`), first('/ui/deliveries/')(page)) }, 'few');
+    await tour(daemon, { overview: '/', delivery: async (page) => (await page.goto(`${daemon.url}/ui/deliveries`), first('/ui/deliveries/')(page)) }, 'few');
 
-    const { page, faults } = await watched(browser, daemon.url);
+    const { page, faults } = await watched(browser, daemon.url, signedIn(daemon));
     await page.goto(`${daemon.url}/`);
     await page.getByRole('heading', { name: 'Well', exact: true }).waitFor();
     await page.keyboard.press('Tab');
@@ -114,7 +118,7 @@ test('the demo', { timeout: 300_000 }, async () => {
     assert.deepEqual(faults, []);
     await page.context().close();
 
-    const plain = await watched(browser, daemon.url, { javaScriptEnabled: false });
+    const plain = await watched(browser, daemon.url, { ...signedIn(daemon), javaScriptEnabled: false });
     await plain.page.goto(`${daemon.url}/`);
     await plain.page.getByRole('link', { name: 'Deliveries', exact: true }).click();
     await plain.page.getByRole('heading', { name: 'Deliveries' }).waitFor();
