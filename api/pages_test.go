@@ -247,6 +247,16 @@ func TestPageAdmission(t *testing.T) {
 	if got := outside.get("/"); got.status != http.StatusOK || !strings.Contains(string(got.body), "Sign out") {
 		t.Errorf("signed in: %d", got.status)
 	}
+	// The word of a form is for one purpose and one session: what everybody may read lets nobody act.
+	stranger := &browser{w: w, headers: proxied}
+	if got := outside.do(http.MethodPost, "/ui/logout", stranger.form(login, "/ui/login"), "Sec-Fetch-Site", "same-origin"); got.status != http.StatusForbidden {
+		t.Errorf("the word to sign in, to sign out: %d", got.status)
+	}
+	mine := outside.form("/", "/ui/logout")
+	other := &browser{w: w, headers: proxied, cookies: map[string]string{"trunkline_session": outside.cookies["trunkline_session"] + "x"}}
+	if got := other.do(http.MethodPost, "/ui/logout", mine, "Sec-Fetch-Site", "same-origin"); got.status != http.StatusForbidden {
+		t.Errorf("a word of one session in another: %d", got.status)
+	}
 	for _, forged := range []string{"", "99999999999.", "99999999999." + strings.Split(outside.cookies["trunkline_session"], ".")[1]} {
 		if got := (&browser{w: w, headers: proxied, cookies: map[string]string{"trunkline_session": forged}}).get("/"); got.status != http.StatusSeeOther {
 			t.Errorf("a forged cookie: %d", got.status)

@@ -11,7 +11,6 @@ import (
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset":  s.assetPath,
-		"form":   func() string { return s.signed(forForm, formLife) },
 		"ago":    func(t time.Time) string { return span(s.cfg.DB.Now().Sub(t)) + " ago" },
 		"clock":  s.clock,
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -17,8 +17,8 @@ import (
 )
 
 // A form is believed when it comes from a page of ours: the browser says so (Sec-Fetch-Site or Origin), and it holds a word that
-// only our pages know. Whoever is let in by the machine's own address has no cookie that could be told apart, so the word does not
-// depend on one.
+// only our pages know. Words are for one purpose and one session. Their key is drawn anew by each process: everybody may read the page
+// to sign in, and a word made of the token would let them try tokens against it at home.
 
 const (
 	// formLife is for how long a page's forms can be sent.
@@ -29,7 +29,7 @@ const (
 	// maxForm is far more than any form of ours.
 	maxForm = 16 << 10
 	// The words that are signed say what for.
-	forForm, forSession = "form", "session"
+	forAction, forLogin, forSession = "action", "login", "session"
 )
 
 var (
@@ -39,41 +39,51 @@ var (
 	ErrStaleForm = errors.New("this page is too old to act from: go back, load it again, and look whether it still holds")
 )
 
-// formKey is made of the token, so that all daemons know each other's forms and another token ends every session.
-func formKey(token vendorapi.Secret) ([]byte, error) {
-	if token == "" {
-		return randomKey()
-	}
+// sessionKey is made of the token, so that all daemons know each other's sessions and another token ends every one. What it signs is
+// seen by who has given the token, and by nobody else.
+func sessionKey(token vendorapi.Secret) []byte {
 	mac := hmac.New(sha256.New, []byte(token.Reveal()))
-	mac.Write([]byte("trunkline status page 1"))
-	return mac.Sum(nil), nil
+	mac.Write([]byte("trunkline status page session 2"))
+	return mac.Sum(nil)
 }
 
-// signed is a word that holds until its time is over.
-func (s *Site) signed(what string, life time.Duration) string {
+// signed is a word that holds until its time is over, for what it is said to be, and for of.
+func (s *Site) signed(what, of string, life time.Duration) string {
 	until := strconv.FormatInt(s.cfg.DB.Now().Add(life).Unix(), 10)
-	return until + "." + s.signature(what, until)
+	return until + "." + s.signature(what, of, until)
 }
 
-func (s *Site) signature(what, until string) string {
-	mac := hmac.New(sha256.New, s.key)
-	mac.Write([]byte(what + "|" + until))
+func (s *Site) signature(what, of, until string) string {
+	key := s.formKey
+	if what == forSession {
+		key = s.sessionKey
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(what + "|" + until + "|" + of))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func (s *Site) holds(what, word string) bool {
+func (s *Site) holds(what, of, word string) bool {
 	until, signature, ok := strings.Cut(word, ".")
-	if !ok || subtle.ConstantTimeCompare([]byte(signature), []byte(s.signature(what, until))) != 1 {
+	if !ok || subtle.ConstantTimeCompare([]byte(signature), []byte(s.signature(what, of, until))) != 1 {
 		return false
 	}
 	end, err := strconv.ParseInt(until, 10, 64)
 	return err == nil && s.cfg.DB.Now().Unix() < end
 }
 
+// session is the cookie of who has signed in, empty for others.
+func session(r *http.Request) string {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
 // SignedIn tells whether the request comes from somebody who has given the admin token.
 func (s *Site) SignedIn(r *http.Request) bool {
-	cookie, err := r.Cookie(sessionCookie)
-	return err == nil && s.cfg.AdminToken != "" && s.holds(forSession, cookie.Value)
+	return s.cfg.AdminToken != "" && s.holds(forSession, "", session(r))
 }
 
 // CheckForm tells whether a request that changes something comes from a page of ours; it fails with ErrCrossOrigin or ErrStaleForm.
@@ -89,7 +99,11 @@ func (s *Site) CheckForm(w http.ResponseWriter, r *http.Request, bearer bool) er
 	if err := r.ParseForm(); err != nil {
 		return ErrStaleForm
 	}
-	if !bearer && !s.holds(forForm, r.PostForm.Get("form")) {
+	what, of := forAction, session(r)
+	if r.URL.Path == loginPath {
+		what, of = forLogin, ""
+	}
+	if !bearer && !s.holds(what, of, r.PostForm.Get("form")) {
 		return ErrStaleForm
 	}
 	return nil
@@ -118,9 +132,13 @@ func (f *failures) add() {
 	f.spent++
 }
 
+const loginPath = "/ui/login"
+
 type loginView struct {
 	layout
 	Next string
+	// Word goes with its form.
+	Word string
 	// Wrong is why the last try failed.
 	Wrong string
 	// Off tells that there is no token to sign in with.
@@ -129,7 +147,7 @@ type loginView struct {
 
 // LoginPath is where to sign in, and to be led on to where the request wanted to go.
 func LoginPath(r *http.Request) string {
-	return "/ui/login?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
+	return loginPath + "?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
 }
 
 func (s *Site) login(w http.ResponseWriter, r *http.Request) error {
@@ -137,7 +155,7 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Site) loginPage(w http.ResponseWriter, r *http.Request, code int, next, wrong string) error {
-	view := loginView{layout: s.layout(r, "Sign in", ""), Next: localPath(next), Wrong: wrong, Off: s.cfg.AdminToken == ""}
+	view := loginView{layout: s.layout(r, "Sign in", ""), Next: localPath(next), Wrong: wrong, Off: s.cfg.AdminToken == "", Word: s.signed(forLogin, "", formLife)}
 	view.Bare = true
 	return s.render(w, code, "login", view)
 }
@@ -153,7 +171,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		s.failures.add()
 		return s.loginPage(w, r, http.StatusForbidden, next, "That is not the admin token.")
 	}
-	s.setCookie(w, r, s.signed(forSession, sessionLife), int(sessionLife/time.Second))
+	s.setCookie(w, r, s.signed(forSession, "", sessionLife), int(sessionLife/time.Second))
 	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath lets it lead to pages of ours only
 	return nil
 }

@@ -58,9 +58,10 @@ type Site struct {
 	cfg       Config
 	templates map[string]*template.Template
 	assets    map[string]asset
-	key       []byte
-	cross     *http.CrossOriginProtection
-	failures  failures
+	// formKey is this process's own.
+	formKey, sessionKey []byte
+	cross               *http.CrossOriginProtection
+	failures            failures
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -84,9 +85,10 @@ func New(cfg Config) (*Site, error) {
 		}
 		s.templates[name] = t
 	}
-	if s.key, err = formKey(cfg.AdminToken); err != nil {
+	if s.formKey, err = randomKey(); err != nil {
 		return nil, err
 	}
+	s.sessionKey = sessionKey(cfg.AdminToken)
 	return s, nil
 }
 
@@ -141,6 +143,8 @@ type layout struct {
 	Failed bool
 	// SignedIn offers to sign out.
 	SignedIn bool
+	// Form is the word that goes with what the page's buttons send.
+	Form string
 	// Bare leaves the menu out.
 	Bare    bool
 	Version string
@@ -149,7 +153,9 @@ type layout struct {
 }
 
 func (s *Site) layout(r *http.Request, title, here string) layout {
-	return layout{Title: title, Here: here, Version: s.cfg.Version, Read: s.cfg.DB.Now(), SignedIn: s.SignedIn(r)}
+	return layout{
+		Title: title, Here: here, Version: s.cfg.Version, Read: s.cfg.DB.Now(), SignedIn: s.SignedIn(r), Form: s.signed(forAction, session(r), formLife),
+	}
 }
 
 // render writes a whole page, or returns an error before the first byte of it.
@@ -235,7 +241,6 @@ func query(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), readTimeout)
 }
 
-// randomKey is for a process that has no token to make a key of.
 func randomKey() ([]byte, error) {
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
