@@ -68,6 +68,10 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, err error) {
 	case store.Unavailable(err):
 		ex.cause = err
 		w.Header().Set("Retry-After", "2")
+		if r.Method == http.MethodPost {
+			fail(http.StatusServiceUnavailable, "The database did not answer in time, so nobody knows whether this was done: look at it again before doing it once more.")
+			return
+		}
 		fail(http.StatusServiceUnavailable, "The database cannot be read now. Nothing is lost by that: what cannot be stored is refused, and what was stored is there when it is back.")
 	default:
 		p := problemOf(err)

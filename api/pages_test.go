@@ -40,7 +40,7 @@ func withPage(t *testing.T) func(*Config) {
 		fold := &store.Reconciler{DB: db, MaxAge: time.Hour, Facts: func(r *pipeline.Record) (pipeline.Facts, error) { return settings.Facts(*r) }}
 		drain := &store.InboxDrain{DB: db, Read: jobs.ReadConvoso(settings), Wake: func(context.Context, pgx.Tx) error { return nil }}
 		site, err := console.New(console.Config{DB: db, Log: c.Log, AdminToken: c.AdminToken, Version: "test", Lookback: 48 * time.Hour, Actions: &jobs.Operator{
-			DB: db, Queue: queue, Backfills: &jobs.Backfiller{DB: db, Queue: queue, Account: store.DefaultAccount},
+			DB: db, Queue: queue, Patience: time.Millisecond, Backfills: &jobs.Backfiller{DB: db, Queue: queue, Account: store.DefaultAccount},
 			Replayer: &jobs.Replayer{DB: db, Fold: fold, Inbox: drain, Patience: time.Second, Stream: func(pipeline.Source, string) (*walk.Stream, *store.TypedTable, bool) { return nil, nil, false }},
 		}})
 		if err != nil {
@@ -378,7 +378,13 @@ func TestPageActions(t *testing.T) {
 
 	post := one(`select id from ops.inbox where state = 'unclassified' and source = 'convoso' order by id limit 1`)
 	w.exec(`update ops.inbox set body = $2 where id = $1`, post, []byte(`{"call_log_id": "77", "status": "CB", "lead_id": "5", "phone_number": "3055550199"}`))
-	step("inbox", "inbox", post, "replay", "done", "read again")
+	// No daemon works here: the order is kept with its wake-up, and nobody waits for it.
+	step("inbox", "inbox", post, "replay", "new", "handed over")
+	if n := w.count(`select count(*) from river.river_job where kind = 'inbox' and state = 'available'`); n == 0 {
+		t.Error("no job wakes the inbox")
+	}
+	bad := one(`select id from ops.quarantine where source = 'convoso' order by id limit 1`)
+	step("quarantine", "quarantine", bad, "replay", "open", "Tried again: 0 fixed")
 
 	item := one(`select id from ops.quarantine where source = 'ipscape' order by id limit 1`)
 	step("quarantine", "quarantine", item, "replay", "open", "0 fixed, 1 left")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -18,6 +20,8 @@ type Operator struct {
 	Queue     *Queue
 	Backfills *Backfiller
 	Replayer  *Replayer
+	// Patience is how long a replay waits for the daemons that work on what it handed over: a browser waits with it.
+	Patience time.Duration
 }
 
 // ErrNoSuchAction means that a thing cannot be told to do that.
@@ -70,30 +74,89 @@ func (o *Operator) Backfill(ctx context.Context, id uuid.UUID, action string) er
 	return err
 }
 
-// ReplayPost reads a post again, whatever became of it before. It fails with store.ErrNotFound.
-func (o *Operator) ReplayPost(ctx context.Context, id uuid.UUID) error {
-	err := o.DB.InTx(ctx, func(tx pgx.Tx) error {
+// ReplayPost hands a post to be read again, whatever became of it before, and tells whether that was done within Patience: it is the
+// daemons' work, and others' posts may come first. It fails with store.ErrNotFound.
+func (o *Operator) ReplayPost(ctx context.Context, id uuid.UUID) (read bool, err error) {
+	err = o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		found, err := o.DB.ReplayPost(ctx, tx, id)
-		if err == nil && !found {
+		switch {
+		case err != nil:
+			return err
+		case !found:
 			return fmt.Errorf("post %s: %w", id, store.ErrNotFound)
 		}
-		return err
+		return o.Queue.WakeInbox(ctx, tx)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
-	return o.Replayer.Drain(ctx)
+	return o.settled(ctx, []uuid.UUID{id}, nil), nil
 }
 
-// ReplayItems tries items of quarantine again, and returns how many are fixed and how many are left.
-func (o *Operator) ReplayItems(ctx context.Context, ids []uuid.UUID) (fixed, left int, err error) {
-	done, err := o.Replayer.Replay(ctx, ids)
-	for _, r := range done {
-		if r.Fixed {
-			fixed++
-		} else {
+// ReplayItems hands items of quarantine to be tried again, and returns how many are fixed, how many are left, and how many nobody has
+// come to within Patience.
+func (o *Operator) ReplayItems(ctx context.Context, ids []uuid.UUID) (fixed, left, waiting int, err error) {
+	var handed, posts []uuid.UUID
+	var records []int64
+	for _, id := range ids {
+		item, err := o.DB.GetQuarantine(ctx, o.DB.Pool, id)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		post, isPost := item.Post()
+		wake := o.Queue.WakeReconcile
+		if isPost {
+			wake = o.Queue.WakeInbox
+		}
+		written, why, err := o.Replayer.again(ctx, &item, wake)
+		switch {
+		case err != nil:
+			return 0, 0, 0, err
+		case why != "":
 			left++
+			continue
+		case isPost:
+			posts = append(posts, post)
+		}
+		handed, records = append(handed, id), append(records, written...)
+	}
+	settled := o.settled(ctx, posts, records)
+	for _, id := range handed {
+		item, err := o.DB.GetQuarantine(ctx, o.DB.Pool, id)
+		switch {
+		case err != nil:
+			return 0, 0, 0, err
+		case item.State == "fixed":
+			fixed++
+		case settled:
+			left++
+		default:
+			waiting++
 		}
 	}
-	return fixed, left, err
+	return fixed, left, waiting, nil
+}
+
+// settled waits until posts are read and records folded, for Patience at most. What was handed over is safe by then, so that an error
+// here means no more than that nobody knows yet.
+func (o *Operator) settled(ctx context.Context, posts []uuid.UUID, records []int64) bool {
+	over := time.NewTimer(o.Patience) // a deadline would cut a statement off, and cost its connection
+	defer over.Stop()
+	for {
+		posts = slices.DeleteFunc(posts, func(id uuid.UUID) bool {
+			p, err := o.DB.InboxPost(ctx, id)
+			return err == nil && p.State != "new"
+		})
+		n, err := o.DB.RecordsWaiting(ctx, records)
+		if err == nil && n == 0 && len(posts) == 0 {
+			return true
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-over.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

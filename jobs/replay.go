@@ -48,7 +48,7 @@ func (r *Replayer) Replay(ctx context.Context, ids []uuid.UUID) ([]Replayed, err
 			return nil, err
 		}
 		out[i] = Replayed{ID: id, Source: item.Source, Stream: item.Stream}
-		written, why, err := r.again(ctx, &item)
+		written, why, err := r.again(ctx, &item, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -79,31 +79,35 @@ func (r *Replayer) Replay(ctx context.Context, ids []uuid.UUID) ([]Replayed, err
 	return out, nil
 }
 
-// again hands one item over, and returns the records that have to be folded for it, or why nothing can be done.
-func (r *Replayer) again(ctx context.Context, item *store.QuarantineRow) (records []int64, why string, err error) {
-	post, isPost := item.Post()
+// again hands one item over, and returns the records that have to be folded for it, or why nothing can be done. wake, if any, is
+// told within the transaction that hands it over.
+func (r *Replayer) again(ctx context.Context, item *store.QuarantineRow, wake func(ctx context.Context, tx pgx.Tx) error) (records []int64, why string, err error) {
 	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
-		switch {
-		case isPost:
-			found, err := r.DB.ReplayPost(ctx, tx, post)
-			if err == nil && !found {
-				why = "the post is gone: it is older than the inbox's retention"
-			}
-			return err
-		case item.Reason == store.ReasonFacts:
-			id, err := r.DB.RequeueQuarantined(ctx, tx, item)
-			if errors.Is(err, store.ErrNotFound) {
-				why = "the record is gone"
-				return nil
-			}
-			records = []int64{id}
-			return err
-		default:
-			records, why, err = r.land(ctx, tx, item)
+		if records, why, err = r.hand(ctx, tx, item); err != nil || why != "" || wake == nil {
 			return err
 		}
+		return wake(ctx, tx)
 	})
 	return records, why, err
+}
+
+func (r *Replayer) hand(ctx context.Context, tx pgx.Tx, item *store.QuarantineRow) (records []int64, why string, err error) {
+	post, isPost := item.Post()
+	switch {
+	case isPost:
+		found, err := r.DB.ReplayPost(ctx, tx, post)
+		if err == nil && !found {
+			why = "the post is gone: it is older than the inbox's retention"
+		}
+		return nil, why, err
+	case item.Reason == store.ReasonFacts:
+		id, err := r.DB.RequeueQuarantined(ctx, tx, item)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, "the record is gone", nil
+		}
+		return []int64{id}, "", err
+	}
+	return r.land(ctx, tx, item)
 }
 
 // land maps an item of a walk and stores it, as of when it was last read.

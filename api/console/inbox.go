@@ -130,8 +130,13 @@ func (s *Site) replayPost(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	if err := s.cfg.Actions.ReplayPost(ctx, id); err != nil {
+	read, err := s.cfg.Actions.ReplayPost(ctx, id)
+	if err != nil {
 		return err
 	}
-	return s.back(w, r, "/ui/inbox/"+id.String(), "read")
+	done := "handed"
+	if read {
+		done = "read"
+	}
+	return s.back(w, r, "/ui/inbox/"+id.String(), done)
 }

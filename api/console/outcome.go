@@ -15,7 +15,7 @@ import (
 // outcomes are what a page says after a form: the address carries the word alone, so that nobody can make a page say anything else.
 var outcomes = map[string]string{
 	"retried": "It is ready again and will be sent, if its checks pass.", "cancelled": "It is cancelled.", "settled": "It is settled.",
-	"paused": "It is paused.", "resumed": "It goes on.", "read": "The post was read again.", "replayed": "It was tried again.",
+	"paused": "It is paused.", "resumed": "It goes on.", "read": "The post was read again.", "handed": "It is handed over and will be read; load this page again in a moment.", "replayed": "It was tried again.",
 	"unsure": "Nothing was done: tick the box beside the button first.", "moved": "Nothing was done: its state has changed meanwhile.",
 	"sending": "Nothing was done: it is being sent right now.", "ended": "Nothing was done: the backfill has ended.",
 }
@@ -30,6 +30,9 @@ func outcome(r *http.Request) (said string, failed bool) {
 		fixed, _ := strconv.Atoi(v.Get("fixed"))
 		left, _ := strconv.Atoi(v.Get("left"))
 		said, failed = fmt.Sprintf("Tried again: %s fixed, %s left.", number(int64(fixed)), number(int64(left))), left > 0
+		if waiting, _ := strconv.Atoi(v.Get("waiting")); waiting > 0 {
+			said += fmt.Sprintf(" %s handed over and will be tried; load this page again in a moment.", number(int64(waiting)))
+		}
 	}
 	return said, failed
 }

@@ -34,10 +34,10 @@ type Actions interface {
 	Delivery(ctx context.Context, id uuid.UUID, action string, seen store.DeliverySeen) error
 	// Backfill does pause, resume or cancel; it fails with store.ErrNotFound or ErrBackfillEnded.
 	Backfill(ctx context.Context, id uuid.UUID, action string) error
-	// ReplayPost fails with store.ErrNotFound.
-	ReplayPost(ctx context.Context, id uuid.UUID) error
-	// ReplayItems returns how many are fixed and how many are left.
-	ReplayItems(ctx context.Context, ids []uuid.UUID) (fixed, left int, err error)
+	// ReplayPost hands a post over, and tells whether it has been read; it fails with store.ErrNotFound.
+	ReplayPost(ctx context.Context, id uuid.UUID) (read bool, err error)
+	// ReplayItems hands items over, and returns how many are fixed, how many are left, and how many nobody has come to yet.
+	ReplayItems(ctx context.Context, ids []uuid.UUID) (fixed, left, waiting int, err error)
 }
 
 // Config is what the page needs. All fields but AdminToken and Version are required.

@@ -97,9 +97,9 @@ func (s *Site) replayQuarantined(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return store.ErrNotFound
 	}
-	fixed, left, err := s.cfg.Actions.ReplayItems(ctx, ids)
+	fixed, left, waiting, err := s.cfg.Actions.ReplayItems(ctx, ids)
 	if err != nil {
 		return err
 	}
-	return s.back(w, r, "/ui/quarantine/"+id.String(), "replayed", "fixed", strconv.Itoa(fixed), "left", strconv.Itoa(left))
+	return s.back(w, r, "/ui/quarantine/"+id.String(), "replayed", "fixed", strconv.Itoa(fixed), "left", strconv.Itoa(left), "waiting", strconv.Itoa(waiting))
 }

@@ -237,7 +237,7 @@ func (d *daemon) buildInbox(context.Context) error {
 }
 
 // pagePatience is how long a replay by the status page waits for what it handed over: a browser waits with it.
-const pagePatience = 15 * time.Second
+const pagePatience = 4 * time.Second
 
 // replayer tries again what lies in quarantine, with what this daemon reads.
 func (d *daemon) replayer(patience time.Duration) *jobs.Replayer {
@@ -327,7 +327,7 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 	}
 	site, err := console.New(console.Config{
 		DB: d.db.DB, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, Rules: rules, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
-		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience)},
+		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience), Patience: pagePatience},
 	})
 	if err != nil {
 		return err
