@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -65,7 +66,9 @@ type Site struct {
 
 	flight singleflight.Group
 	mu     sync.Mutex
-	last   *status.Status
+	last   reading
+	// generation counts what was changed by the page.
+	generation int
 }
 
 // New reads the templates, which are part of the program, and fails where one of them is at fault.
@@ -200,23 +203,35 @@ const fresh = 2 * time.Second
 // readTimeout is above the database's own limit on a statement, below the server's on an answer.
 const readTimeout = 27 * time.Second
 
-// status returns the state of everything, at most fresh old. Readers at the same moment share one reading.
+// reading is the last one; generation is how often something was changed before it began.
+type reading struct {
+	status     *status.Status
+	until      time.Time
+	generation int
+}
+
+// status returns the state of everything, read at most fresh ago, or as long ago as the reading took: a database that is slow is not
+// asked all the time. Readers at the same moment share one reading, but not one that began before something was changed.
 func (s *Site) status(ctx context.Context) (*status.Status, error) {
 	s.mu.Lock()
-	last := s.last
+	last, generation := s.last, s.generation
 	s.mu.Unlock()
-	if last != nil && s.cfg.DB.Now().Sub(last.At) < fresh {
-		return last, nil
+	if last.status != nil && last.generation == generation && s.cfg.DB.Now().Before(last.until) {
+		return last.status, nil
 	}
 	// Whoever asked first may go away; the others still wait for it.
 	ctx = context.WithoutCancel(ctx)
-	read, err, _ := s.flight.Do("", func() (any, error) {
+	read, err, _ := s.flight.Do(strconv.Itoa(generation), func() (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
+		began := s.cfg.DB.Now()
 		st, err := status.Read(ctx, s.cfg.DB, s.cfg.Lookback, &s.cfg.Rules)
 		if err == nil {
+			ended := s.cfg.DB.Now()
 			s.mu.Lock()
-			s.last = st
+			if generation >= s.last.generation {
+				s.last = reading{st, ended.Add(max(fresh, ended.Sub(began))), generation}
+			}
 			s.mu.Unlock()
 		}
 		return st, err
@@ -228,10 +243,10 @@ func (s *Site) status(ctx context.Context) (*status.Status, error) {
 	return st, nil
 }
 
-// stale forgets the last reading, since something was changed.
+// stale lets nobody see a reading again that began before now, since something was changed.
 func (s *Site) stale() {
 	s.mu.Lock()
-	s.last = nil
+	s.generation++
 	s.mu.Unlock()
 }
 
