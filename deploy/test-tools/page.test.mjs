@@ -116,6 +116,11 @@ test('the demo', { timeout: 300_000 }, async () => {
     await page.getByRole('button', { name: 'Refreshes by itself' }).click();
     await page.getByRole('button', { name: 'Does not refresh' }).waitFor();
     assert.deepEqual(faults, []);
+
+    await page.goto(`${daemon.url}/`);
+    await page.route('**/*', (route) => route.abort());
+    await page.getByText(/^Not refreshed since .* UTC$/).waitFor();
+    assert.ok(await page.evaluate(() => document.querySelector('.verdict').classList.contains('old')), 'the verdict looks as if it still held');
     await page.context().close();
 
     const plain = await watched(browser, daemon.url, { ...signedIn(daemon), javaScriptEnabled: false });
