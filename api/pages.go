@@ -23,6 +23,9 @@ func (s *Server) pageRoutes() {
 // errSignIn means that whoever asks may sign in.
 var errSignIn = errors.New("signing in is needed")
 
+// errTooManyGuesses means that a peer has given too many wrong tokens of late.
+var errTooManyGuesses = errors.New("too many wrong tokens")
+
 // onPage lets people in by the admin token or the cookie of who has signed in with it, and answers them with pages only.
 func (s *Server) onPage(pr console.Route) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -40,16 +43,24 @@ func (s *Server) onPage(pr console.Route) handler {
 // admitPage asks for the admin token where there is one, of callers on this machine too: a proxy on it that sets no header looks like
 // one of them, and the page has buttons.
 func (s *Server) admitPage(w http.ResponseWriter, r *http.Request, open bool) error {
-	bearer := s.adminToken(r)
+	_, given := bearer(r.Header.Get("Authorization"))
+	guess := given && !open && s.cfg.AdminToken != ""
+	if guess && !s.cfg.Page.MayGuess(r) {
+		return errTooManyGuesses
+	}
+	token := s.adminToken(r)
+	if guess && !token {
+		s.cfg.Page.WrongGuess(r)
+	}
 	switch {
-	case open, bearer, s.cfg.Page.SignedIn(r):
+	case open, token, s.cfg.Page.SignedIn(r):
 	case s.cfg.AdminToken == "" && direct(r):
 	case s.cfg.AdminToken != "" && r.Header.Get("Authorization") == "":
 		return errSignIn
 	default:
 		return forbidden("this needs the admin token, or, where the daemon has none, a direct call from the machine itself")
 	}
-	return s.cfg.Page.CheckForm(w, r, bearer)
+	return s.cfg.Page.CheckForm(w, r, token)
 }
 
 // failPage answers with a page that says what went wrong, and nothing of how.
@@ -61,6 +72,9 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, err error) {
 		http.Redirect(w, r, console.LoginPath(r), http.StatusSeeOther)
 	case errors.Is(err, errSignIn):
 		fail(http.StatusForbidden, "You are not signed in any more; nothing was done.")
+	case errors.Is(err, errTooManyGuesses):
+		w.Header().Set("Retry-After", "1")
+		fail(http.StatusTooManyRequests, "Too many wrong tokens; wait a few seconds.")
 	case errors.Is(err, console.ErrCrossOrigin), errors.Is(err, console.ErrStaleForm):
 		fail(http.StatusForbidden, "Nothing was done: "+err.Error()+".")
 	case errors.Is(err, store.ErrNotFound):

@@ -6,7 +6,9 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -109,28 +111,72 @@ func (s *Site) CheckForm(w http.ResponseWriter, r *http.Request, bearer bool) er
 	return nil
 }
 
-// failures slows down who guesses tokens: a few wrong ones, then one each second, for all together.
+// failures slows down who guesses tokens: a few wrong ones, then one each second, for each peer.
 type failures struct {
 	mu    sync.Mutex
+	peers map[string]failure
+}
+
+type failure struct {
 	spent float64
 	at    time.Time
 }
 
-const failuresAtOnce = 10
+const (
+	failuresAtOnce = 10
+	// peersKept bounds what is kept of peers; those beyond share one place.
+	peersKept = 10_000
+)
 
-// allow tells whether another guess may be judged now.
-func (f *failures) allow(now time.Time) bool {
+func (f failure) left(now time.Time) float64 { return max(0, f.spent-now.Sub(f.at).Seconds()) }
+
+// allow tells whether another guess of a peer may be judged now.
+func (f *failures) allow(peer string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.spent, f.at = max(0, f.spent-now.Sub(f.at).Seconds()), now
-	return f.spent < failuresAtOnce
+	return f.peers[f.place(peer)].left(now) < failuresAtOnce
 }
 
-func (f *failures) add() {
+func (f *failures) add(peer string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.spent++
+	if f.peers == nil {
+		f.peers = map[string]failure{}
+	}
+	if len(f.peers) >= peersKept {
+		maps.DeleteFunc(f.peers, func(_ string, old failure) bool { return old.left(now) == 0 })
+	}
+	place := f.place(peer)
+	f.peers[place] = failure{f.peers[place].left(now) + 1, now}
 }
+
+func (f *failures) place(peer string) string {
+	if _, known := f.peers[peer]; !known && len(f.peers) >= peersKept {
+		return ""
+	}
+	return peer
+}
+
+// peerOf is the address at the other end; of IPv6 the network, which is one person's.
+func peerOf(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	addr := at.Addr().Unmap()
+	if addr.Is6() {
+		if network, err := addr.WithZone("").Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return addr.String()
+}
+
+// MayGuess tells whether the peer's token may be judged now. Whoever gives many wrong ones has to wait, with right ones too.
+func (s *Site) MayGuess(r *http.Request) bool { return s.failures.allow(peerOf(r), s.cfg.DB.Now()) }
+
+// WrongGuess counts a wrong token of the peer.
+func (s *Site) WrongGuess(r *http.Request) { s.failures.add(peerOf(r), s.cfg.DB.Now()) }
 
 const loginPath = "/ui/login"
 
@@ -162,13 +208,13 @@ func (s *Site) loginPage(w http.ResponseWriter, r *http.Request, code int, next,
 
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	next := localPath(r.PostForm.Get("next"))
-	if !s.failures.allow(s.cfg.DB.Now()) {
+	if !s.MayGuess(r) {
 		w.Header().Set("Retry-After", "1")
 		return s.loginPage(w, r, http.StatusTooManyRequests, next, "Too many wrong tokens; wait a few seconds.")
 	}
 	given, want := sha256.Sum256([]byte(r.PostForm.Get("token"))), sha256.Sum256([]byte(s.cfg.AdminToken.Reveal()))
 	if s.cfg.AdminToken == "" || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
-		s.failures.add()
+		s.WrongGuess(r)
 		return s.loginPage(w, r, http.StatusForbidden, next, "That is not the admin token.")
 	}
 	s.setCookie(w, r, s.signed(forSession, "", sessionLife), int(sessionLife/time.Second))
