@@ -193,14 +193,15 @@ func (k *ErasureKey) erasedBy(ctx context.Context, tx pgx.Tx, org uuid.UUID, thi
 }
 
 // keepOut marks the records that name somebody who was erased, so that they are not landed, and counts them. Opt-outs that
-// they tell are kept, for the phone alone: who does not want to be called must not be, least of all by a list that forgot it.
-func (db *DB) keepOut(ctx context.Context, tx pgx.Tx, t *Target, recs []*LandRecord) (int, error) {
+// they tell are kept, for the phone alone, as the records kept: who does not want to be called must not be, least of all by a list
+// that forgot it.
+func (db *DB) keepOut(ctx context.Context, tx pgx.Tx, t *Target, recs []*LandRecord) (erased int, kept []int64, err error) {
 	if t.Source == pipeline.SourceOperator && t.Stream == keptOptOuts {
-		return 0, nil
+		return 0, nil, nil
 	}
 	key, err := db.erasing(ctx, tx, t.Org)
 	if err != nil || key == nil {
-		return 0, err
+		return 0, nil, err
 	}
 	things, facts := make([]map[keyName]bool, len(recs)), make([]pipeline.Facts, len(recs))
 	for i, r := range recs {
@@ -208,17 +209,19 @@ func (db *DB) keepOut(ctx context.Context, tx pgx.Tx, t *Target, recs []*LandRec
 	}
 	found, err := key.erasedBy(ctx, tx, t.Org, things)
 	if err != nil || len(found) == 0 {
-		return 0, err
+		return 0, nil, err
 	}
 	by := map[uuid.UUID]int{}
 	for _, i := range slices.Sorted(maps.Keys(found)) {
 		recs[i].erased = true
 		by[found[i]]++
-		if err := db.keepOptOuts(ctx, tx, key, t, recs[i], &facts[i]); err != nil {
-			return 0, err
+		ids, err := db.keepOptOuts(ctx, tx, key, t, recs[i], &facts[i])
+		if err != nil {
+			return 0, nil, err
 		}
+		kept = append(kept, ids...)
 	}
-	return len(found), db.countKeptOut(ctx, tx, by)
+	return len(found), kept, db.countKeptOut(ctx, tx, by)
 }
 
 // names tells whom a record names. One that cannot be read, or names nobody, may still hold a number in its text.
@@ -285,7 +288,7 @@ delete from ops.suppressions
 where org_id = @org and source = @source and stream = @stream and object_id = @object_id`
 
 // keepOptOuts lands what a record that is kept out says of phones that must not be called.
-func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) error {
+func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) (ids []int64, err error) {
 	phones := map[string]time.Time{}
 	for _, d := range facts.DNC {
 		if d.Phone != "" && !d.Lift {
@@ -300,18 +303,19 @@ func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Ta
 	for _, phone := range slices.Sorted(maps.Keys(phones)) {
 		kept, err := db.keepOptOut(ctx, tx, key, t.Org, t.Account, phone, phones[phone], string(t.Source)+"/"+t.Stream+"/"+r.ObjectID)
 		if err != nil {
-			return err
+			return nil, err
 		}
+		ids = append(ids, kept.ids...)
 		moved := maps.Clone(args)
 		moved["kept_stream"], moved["kept_object"], moved["phone"], moved["reason"] = keptOptOuts, kept.object, phone, KeptReason
 		if _, err := tx.Exec(ctx, suppressionsKeepSQL, moved); err != nil {
-			return fmt.Errorf("keeping an opt-out: %w", err)
+			return nil, fmt.Errorf("keeping an opt-out: %w", err)
 		}
 	}
 	if _, err := tx.Exec(ctx, suppressionsDropSQL, args); err != nil {
-		return fmt.Errorf("keeping an opt-out: %w", err)
+		return nil, fmt.Errorf("keeping an opt-out: %w", err)
 	}
-	return nil
+	return ids, nil
 }
 
 // KeptReason is the reason of an opt-out of which nothing else is kept.

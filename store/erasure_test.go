@@ -445,3 +445,27 @@ func TestEraseWaitsForWhoLands(t *testing.T) {
 		t.Errorf("%d rows hold the phone", n)
 	}
 }
+
+// TestEraseOptOutOverAPI: an opt-out of somebody who was erased is refused over our API, and counts all the same (law 6).
+func TestEraseOptOutOverAPI(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.erase(store.Identity{Phone: phoneA})
+	_, err := store.NewWriter(w.db, w.rec).Write(t.Context(), foldOrg, nil, func(ctx context.Context, tx *store.OwnWrite) (store.Answer, error) {
+		return store.Answer{}, tx.Land(ctx, []store.OwnRecord{
+			{Stream: "events", ObjectID: "e1", Payload: callOf("other", phoneB)},
+			{Stream: "events", ObjectID: "e2", Payload: pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phoneA, Reason: "Jane asked"}}}},
+		}, []store.Suppression{{Kind: "phone", Value: phoneA, Stream: "events", ObjectID: "e2", Reason: "Jane asked"}})
+	})
+	if !errors.Is(err, store.ErrErased) {
+		t.Fatalf("refused with %v", err)
+	}
+	if n := w.count(`select count(*) from pipeline.do_not_call where phone = $1 and lifted_at is null`, phoneA); n != 1 {
+		t.Error("the opt-out is lost")
+	}
+	if n := w.count(`select count(*) from ops.records where object_id not like 'erased-%'`); n != 0 {
+		t.Errorf("%d records of a write that was refused are kept", n)
+	}
+	w.agrees("in the end")
+}

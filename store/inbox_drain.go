@@ -284,7 +284,7 @@ func (d *InboxDrain) leaveOut(ctx context.Context, tx pgx.Tx, out []settledPost)
 		for i, f := range g.facts {
 			recs[i] = &f.Record
 		}
-		if _, err := d.DB.keepOut(ctx, tx, &g.target, recs); err != nil {
+		if _, _, err := d.DB.keepOut(ctx, tx, &g.target, recs); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,6 +60,7 @@ func (w *Writer) Write(ctx context.Context, org uuid.UUID, key *IdempotencyKey, 
 }
 
 func (w *Writer) write(ctx context.Context, org uuid.UUID, key *IdempotencyKey, work func(ctx context.Context, tx *OwnWrite) (Answer, error)) (answer Answer, err error) {
+	var own *OwnWrite
 	err = w.db.InTx(ctx, func(tx pgx.Tx) error {
 		if key != nil {
 			before, done, err := claimIdempotency(ctx, tx, org, key, w.db.Now())
@@ -72,13 +74,51 @@ func (w *Writer) write(ctx context.Context, org uuid.UUID, key *IdempotencyKey, 
 		}
 		var err error
 		// The time is taken under the lock: who comes later says the later word.
-		own := &OwnWrite{w: w, tx: tx, org: org, now: w.db.Now()}
+		own = &OwnWrite{w: w, tx: tx, org: org, now: w.db.Now()}
 		if answer, err = work(ctx, own); err != nil || key == nil {
 			return err
 		}
 		return keepIdempotency(ctx, tx, org, key, answer, own.now)
 	})
+	if errors.Is(err, ErrErased) && len(own.refused) > 0 {
+		// Nothing of it stays, save that somebody does not want to be called: that has to hold before it is answered (law 6).
+		if kept := w.keepRefused(ctx, own); kept != nil {
+			err = kept
+		}
+	}
 	return answer, err
+}
+
+// refusal is a record that names somebody who was erased, with the opt-outs that came with it.
+type refusal struct {
+	target  Target
+	record  LandRecord
+	optOuts []suppressionRow
+}
+
+// keepRefused lands what was refused once more, which keeps its opt-outs and nothing else of it.
+func (w *Writer) keepRefused(ctx context.Context, own *OwnWrite) error {
+	return w.db.InTx(ctx, func(tx pgx.Tx) error {
+		if err := lockFold(ctx, tx, own.org); err != nil {
+			return err
+		}
+		var kept []int64
+		for i := range own.refused {
+			r := &own.refused[i]
+			if err := suppress(ctx, tx, r.optOuts, own.now); err != nil {
+				return err
+			}
+			landed, err := w.db.Land(ctx, tx, r.target, []LandRecord{r.record}, LandOptions{Bump: true})
+			if err != nil {
+				return err
+			}
+			if landed.Erased == 0 {
+				return errVanished // the erasure was taken back this moment
+			}
+			kept = append(kept, landed.Kept...)
+		}
+		return w.fold.FoldNow(ctx, tx, own.org, kept)
+	})
 }
 
 // OwnWrite is one write under way.
@@ -87,6 +127,8 @@ type OwnWrite struct {
 	tx  pgx.Tx
 	org uuid.UUID
 	now time.Time
+	// refused are records that are not to be kept.
+	refused []refusal
 }
 
 // Now is the write's time (UTC).
@@ -103,7 +145,7 @@ type OwnRecord struct {
 }
 
 // Land stores the records and folds them. Opt-outs among them cancel what was ready to ring in this very transaction
-// (law 6). It fails with ErrErased where one names somebody who was erased.
+// (law 6). It fails with ErrErased where one names somebody who was erased; then only the opt-outs that such a one tells stay.
 func (o *OwnWrite) Land(ctx context.Context, records []OwnRecord, optOuts []Suppression) error {
 	rows := make([]suppressionRow, 0, len(optOuts))
 	for _, s := range optOuts {
@@ -130,11 +172,19 @@ func (o *OwnWrite) Land(ctx context.Context, records []OwnRecord, optOuts []Supp
 			return err
 		}
 		if landed.Erased > 0 {
-			return ErrErased
+			rec.erased = false
+			o.refused = append(o.refused, refusal{target, rec, rowsOf(rows, r.Stream, r.ObjectID)})
 		}
 		written = append(written, landed.Records...)
 	}
+	if len(o.refused) > 0 {
+		return ErrErased
+	}
 	return o.w.fold.FoldNow(ctx, o.tx, o.org, written)
+}
+
+func rowsOf(rows []suppressionRow, stream, object string) []suppressionRow {
+	return slices.DeleteFunc(slices.Clone(rows), func(r suppressionRow) bool { return r.Stream != stream || r.ObjectID != object })
 }
 
 const ownObservedSQL = `

@@ -88,6 +88,8 @@ type Landed struct {
 	Erased int
 	// Records are the ids of the rows that were written, for a caller who folds them at once.
 	Records []int64
+	// Kept are the ids of the records that were written for the opt-outs of people who were erased; they are counted nowhere.
+	Kept []int64
 }
 
 // Written is how many versions were stored: new and changed ones.
@@ -100,6 +102,7 @@ func (l *Landed) add(o Landed) {
 	l.Older += o.Older
 	l.Erased += o.Erased
 	l.Records = append(l.Records, o.Records...)
+	l.Kept = append(l.Kept, o.Kept...)
 }
 
 // Land stores observations: each object's row holds its latest one by (observed_at, content hash), so that any order and
@@ -117,7 +120,7 @@ func (db *DB) Land(ctx context.Context, tx pgx.Tx, t Target, recs []LandRecord, 
 		given[i] = &recs[i]
 	}
 	var err error
-	if total.Erased, err = db.keepOut(ctx, tx, &t, given); err != nil {
+	if total.Erased, total.Kept, err = db.keepOut(ctx, tx, &t, given); err != nil {
 		return Landed{}, fmt.Errorf("landing %d records of %s.%s: %w", len(recs), t.Source, t.Stream, err)
 	}
 	versions := rounds(recs, &total)
