@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -271,76 +270,6 @@ func (db *DB) countKeptOut(ctx context.Context, tx pgx.Tx, by map[uuid.UUID]int)
 		return fmt.Errorf("counting what was kept out: %w", err)
 	}
 	return nil
-}
-
-// What was suppressed with the post is suppressed for the record that stays, until that is folded: there is no moment in
-// which the opt-out holds nowhere (law 6).
-const suppressionsKeepSQL = `
-insert into ops.suppressions (org_id, kind, account_id, value, source, stream, object_id, reason, received_at)
-select s.org_id, s.kind, s.account_id, s.value, 'operator', @kept_stream, @kept_object, @reason, s.received_at
-from ops.suppressions s
-where s.org_id = @org and s.source = @source and s.stream = @stream and s.object_id = @object_id
-  and s.kind = 'phone' and s.value = @phone and s.folded_at is null
-on conflict do nothing`
-
-const suppressionsDropSQL = `
-delete from ops.suppressions
-where org_id = @org and source = @source and stream = @stream and object_id = @object_id`
-
-// keepOptOuts lands what a record that is kept out says of phones that must not be called.
-func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) (ids []int64, err error) {
-	phones := map[string]time.Time{}
-	for _, d := range facts.DNC {
-		if d.Phone != "" && !d.Lift {
-			since := d.Since
-			if since.IsZero() {
-				since = r.ObservedAt
-			}
-			phones[d.Phone] = since
-		}
-	}
-	args := pgx.StrictNamedArgs{"org": t.Org, "source": string(t.Source), "stream": t.Stream, "object_id": r.ObjectID}
-	for _, phone := range slices.Sorted(maps.Keys(phones)) {
-		kept, err := db.keepOptOut(ctx, tx, key, t.Org, t.Account, phone, phones[phone], string(t.Source)+"/"+t.Stream+"/"+r.ObjectID)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, kept.ids...)
-		moved := maps.Clone(args)
-		moved["kept_stream"], moved["kept_object"], moved["phone"], moved["reason"] = keptOptOuts, kept.object, phone, KeptReason
-		if _, err := tx.Exec(ctx, suppressionsKeepSQL, moved); err != nil {
-			return nil, fmt.Errorf("keeping an opt-out: %w", err)
-		}
-	}
-	if _, err := tx.Exec(ctx, suppressionsDropSQL, args); err != nil {
-		return nil, fmt.Errorf("keeping an opt-out: %w", err)
-	}
-	return ids, nil
-}
-
-// KeptReason is the reason of an opt-out of which nothing else is kept.
-const KeptReason = "opt_out"
-
-// keptOptOut is a record that says no more than that a phone must not be called.
-type keptOptOut struct {
-	object string
-	ids    []int64
-}
-
-// keepOptOut lands such a record. Its id is that of the fact which told the opt-out, hashed: told again it is the same one, and
-// a lift that came between holds (law 6).
-func (db *DB) keepOptOut(ctx context.Context, tx pgx.Tx, key *ErasureKey, org uuid.UUID, account, phone string, since time.Time, by string) (keptOptOut, error) {
-	rec, err := db.Erased.OptOut(org, account, phone, since)
-	if err != nil {
-		return keptOptOut{}, err
-	}
-	kept := keptOptOut{object: keptPrefix + hex.EncodeToString(key.hashOf(org, keyName{"opt-out", phone, by})[:16])}
-	target := Target{Org: org, Account: account, Source: pipeline.SourceOperator, Stream: keptOptOuts}
-	landed, err := db.Land(ctx, tx, target, []LandRecord{{
-		ObjectID: kept.object, Payload: rec.Payload, SourceTime: rec.SourceTime, ObservedAt: db.Now(),
-	}}, LandOptions{})
-	kept.ids = landed.Records
-	return kept, err
 }
 
 // scrubbed tells whether a text, or what is known of it otherwise, names somebody who was erased, for what is kept as bytes. It

@@ -25,6 +25,9 @@ type removal struct {
 	// kept are the phones that stay on the do-not-call list, and seeds the records to fold from.
 	kept  []string
 	seeds []int64
+	// since is since when they are on it, and told what told the opt-outs, the lifted ones too.
+	since map[string]time.Time
+	told  []toldOptOut
 }
 
 // remove does all that is left in one transaction. It fails with ErrInFlight while a request about the person is under way, and
@@ -51,7 +54,7 @@ func (e *Eraser) remove(ctx context.Context, org uuid.UUID, who Identity, r *Rec
 		}
 		m := &removal{e: e, tx: tx, p: p, r: r, key: key, seeds: sortedIDs(p.records)}
 		for _, step := range []func(context.Context) error{
-			m.hashes, m.lock, m.inFlight, m.vendors, m.inbox, m.records, m.optOuts, m.fold, m.ids, m.deliveries, m.receipt,
+			m.hashes, m.lock, m.inFlight, m.held, m.vendors, m.inbox, m.records, m.optOuts, m.fold, m.ids, m.deliveries, m.receipt,
 		} {
 			if err := step(ctx); err != nil {
 				return err
@@ -66,9 +69,30 @@ func (m *removal) hashes(ctx context.Context) error {
 	return keepHashes(ctx, m.tx, &m.key, m.p, m.r.ID)
 }
 
-// lock keeps requests about the person from beginning (law 6's locks). Calls have none of their own there, and may be many.
+const phonesToLockSQL = `
+select value
+from ops.record_keys
+where record_id = any(@ids) and kind = 'phone'
+union
+select value
+from pipeline.lead_keys
+where org_id = @org and lead_id = any(@leads) and kind = 'phone'`
+
+// lock keeps requests about the person from beginning (law 6's locks), and opt-outs of their phones, shared ones too, from coming
+// in unseen. Calls have none of their own there, and may be many.
 func (m *removal) lock(ctx context.Context) error {
+	rows, err := m.tx.Query(ctx, phonesToLockSQL, pgx.StrictNamedArgs{"ids": m.seeds, "org": m.p.org, "leads": m.p.leads})
+	if err != nil {
+		return fmt.Errorf("reading phones: %w", err)
+	}
+	phones, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("reading phones: %w", err)
+	}
 	var keys []string
+	for _, phone := range phones {
+		keys = append(keys, SuppressionLockKey(m.p.org, string(pipeline.KeyPhone), "", phone))
+	}
 	for n := range m.p.names {
 		if !m.p.calls[n] {
 			keys = append(keys, SuppressionLockKey(m.p.org, n.Kind, n.Account, n.Value))
@@ -212,6 +236,11 @@ delete from ops.refetch f
 using ops.records r
 where r.record_id = any(@ids)
   and f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id`
+	// What they suppressed is kept by other records; see optOuts.
+	suppressionsOfRecordsEraseSQL = `
+delete from ops.suppressions s
+using ops.records r
+where r.record_id = any(@ids) and s.org_id = r.org_id and s.source = r.source and s.stream = r.stream and s.object_id = r.object_id`
 	suppressionsEraseSQL = `
 delete from ops.suppressions s
 using unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
@@ -232,6 +261,7 @@ func (m *removal) inbox(ctx context.Context) error {
 			"org": m.p.org, "kinds": kinds, "accounts": accounts, "values": values,
 		}},
 		statement{"ops.refetch", refetchEraseSQL, of},
+		statement{"ops.suppressions", suppressionsOfRecordsEraseSQL, of},
 	)
 }
 
@@ -269,52 +299,6 @@ func (m *removal) records(ctx context.Context) error {
 		statement{"ops.record_history", historyEraseSQL, of},
 		statement{"ops.records", recordsEraseSQL, of},
 	)
-}
-
-const optOutsHeldSQL = `
-select phone, min(since)
-from (
-  select d.phone, d.since
-  from pipeline.do_not_call d
-  where d.org_id = @org and d.phone = any(@phones) and d.lifted_at is null
-  union all
-  select s.value, s.received_at
-  from ops.suppressions s
-  where s.org_id = @org and s.kind = 'phone' and s.value = any(@phones) and s.folded_at is null
-) o
-group by phone
-order by phone`
-
-// optOuts keeps the person's opt-outs, as phones of nobody. It is what the person asked for too, and what the law on calls
-// wants kept; without the number in clear no dialler could be told of it.
-func (m *removal) optOuts(ctx context.Context) error {
-	rows, err := m.tx.Query(ctx, optOutsHeldSQL, pgx.StrictNamedArgs{"org": m.p.org, "phones": m.p.phones()})
-	if err != nil {
-		return fmt.Errorf("reading opt-outs: %w", err)
-	}
-	held := map[string]time.Time{}
-	var phone string
-	var since time.Time
-	_, err = pgx.ForEachRow(rows, []any{&phone, &since}, func() error {
-		held[phone] = since.UTC()
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading opt-outs: %w", err)
-	}
-	m.kept = slices.Sorted(maps.Keys(held))
-	for _, phone := range m.kept {
-		kept, err := m.e.DB.keepOptOut(ctx, m.tx, &m.key, m.p.org, DefaultAccount, phone, held[phone], "erasure")
-		if err != nil {
-			return err
-		}
-		m.seeds = append(m.seeds, kept.ids...)
-		m.r.KeptOptOuts++
-	}
-	kinds, accounts, values := columns(slices.Collect(maps.Keys(m.p.names)))
-	return m.exec(ctx, statement{"ops.suppressions", suppressionsEraseSQL, pgx.StrictNamedArgs{
-		"org": m.p.org, "kinds": kinds, "accounts": accounts, "values": values,
-	}})
 }
 
 const pipelineCountSQL = `

@@ -469,3 +469,75 @@ func TestEraseOptOutOverAPI(t *testing.T) {
 	}
 	w.agrees("in the end")
 }
+
+// TestEraseOptOutOfSharedPhone: what a person told of a phone that others have too holds for those.
+func TestEraseOptOutOfSharedPhone(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	for i := range 5 { // more than a phone links
+		w.lead(fmt.Sprint(i), 0, "City", phone(phoneA), email(fmt.Sprintf("p%d@a.example", i)))
+	}
+	w.land(foldRecord{pipeline.SourceIPSCAPE, "out", 1, pipeline.Facts{
+		Leads: []pipeline.LeadFact{{Keys: []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: "0"}}}},
+		DNC:   []pipeline.DNCFact{{Phone: phoneA, Reason: "asked"}},
+	}})
+	w.drain()
+	holds := func() int {
+		return w.count(`select count(*) from pipeline.do_not_call where phone = $1 and lifted_at is null`, phoneA)
+	}
+	if got := w.erase(store.Identity{Email: "p0@a.example"}); holds() != 1 || got.KeptOptOuts != 1 || w.count(`select count(*) from pipeline.leads`) != 4 {
+		t.Errorf("the others with the phone may be called: %+v", got)
+	}
+	// A lead of whom nothing but its own id was told opts out with every phone.
+	w.land(foldRecord{pipeline.SourceIPSCAPE, "out1", 2, pipeline.Facts{
+		DNC: []pipeline.DNCFact{{Lead: []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: "1"}}}},
+	}})
+	w.drain()
+	w.erase(store.Identity{Email: "p1@a.example"})
+	if holds() != 1 {
+		t.Error("the phone may be called")
+	}
+	w.agrees("in the end")
+}
+
+// TestEraseOptOutLifted: an opt-out that was lifted, before its person was erased or after, is not brought back by hearing of it again.
+func TestEraseOptOutLifted(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	optOut := func(object string, minute int, phone string) {
+		w.at(minute)
+		w.land(foldRecord{pipeline.SourceConvoso, object, minute, pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phone, Reason: "asked", Since: foldStart}}}})
+		w.drain()
+	}
+	lift := func(minute int, phone string) {
+		w.t.Helper()
+		w.at(minute)
+		payload, _ := json.Marshal(pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phone, Lift: true}}})
+		rec := pipeline.Record{
+			Org: foldOrg, Account: "default", Source: pipeline.SourceOperator, Stream: "do_not_call", ObjectID: "lift " + phone, Payload: payload, ObservedAt: w.db.Now(),
+		}
+		if _, err := w.db.LandOrder(t.Context(), &rec, "", "", nil); err != nil {
+			t.Fatal(err)
+		}
+		w.drain()
+	}
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.lead("2", 0, "Cairns", phone(phoneB))
+	optOut("a", 1, phoneA)
+	optOut("b", 1, phoneB)
+	lift(2, phoneA)
+	w.at(3)
+	w.erase(store.Identity{Phone: phoneA})
+	w.erase(store.Identity{Phone: phoneB})
+	lift(4, phoneB)
+	optOut("a", 5, phoneA)
+	optOut("b", 5, phoneB)
+	if n := w.count(`select count(*) from pipeline.do_not_call where lifted_at is null`); n != 0 {
+		t.Errorf("%d opt-outs that were lifted are back", n)
+	}
+	optOut("a new one", 6, phoneA)
+	if n := w.count(`select count(*) from pipeline.do_not_call where lifted_at is null`); n != 1 {
+		t.Errorf("%d opt-outs hold, want the new one", n)
+	}
+	w.agrees("in the end")
+}
