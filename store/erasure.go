@@ -110,6 +110,9 @@ func (e *Eraser) Known(ctx context.Context, org uuid.UUID, who Identity) (Known,
 
 // find is findPerson with all their names. More than one lead is an error unless the order says otherwise.
 func (e *Eraser) find(ctx context.Context, tx pgx.Tx, org uuid.UUID, who Identity, of []int64) (*person, error) {
+	if !who.key().names() {
+		return nil, errors.New("it is no phone and no e-mail address")
+	}
 	p, err := findPerson(ctx, tx, org, who.key(), of)
 	if err != nil {
 		return nil, err

@@ -125,8 +125,13 @@ func namesOf(f *pipeline.Facts) map[keyName]bool {
 		names[keyName{Kind: string(pipeline.KeyLead), Value: p.LeadID}] = true
 		names[keyName{callKind(p.Call.Dialler), p.Call.Account, p.Call.ExternalID}] = true
 	}
-	maps.DeleteFunc(names, func(n keyName, _ bool) bool { return n.Value == "" })
+	maps.DeleteFunc(names, func(n keyName, _ bool) bool { return !n.names() })
 	return names
+}
+
+// names tells whether a name may be somebody's: not an empty one, nor a word in the place of an e-mail address.
+func (n keyName) names() bool {
+	return n.Value != "" && (n.Kind != string(pipeline.KeyEmail) || pipeline.Mailbox(n.Value))
 }
 
 // canonical spells an e-mail address in the one way in which it is hashed.

@@ -159,7 +159,9 @@ func findPerson(ctx context.Context, tx pgx.Tx, org uuid.UUID, given keyName, of
 		return nil, fmt.Errorf("finding the names of leads: %w", err)
 	}
 	for _, n := range names {
-		p.names[canonical(n)] = true
+		if n = canonical(n); n.names() {
+			p.names[n] = true
+		}
 	}
 	calls, err := readNames(ctx, tx, callsOfLeadsSQL, pgx.StrictNamedArgs{"org": org, "leads": p.leads})
 	if err != nil {

@@ -541,3 +541,28 @@ func TestEraseOptOutLifted(t *testing.T) {
 	}
 	w.agrees("in the end")
 }
+
+// TestEraseNoAddress: what stands where an e-mail address is missing is nobody's name.
+func TestEraseNoAddress(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	told := func(id, phone string) {
+		w.land(foldRecord{pipeline.SourceIPSCAPE, id, 1, pipeline.Facts{Leads: []pipeline.LeadFact{{
+			Keys:   []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: id}, {Kind: pipeline.KeyPhone, Value: phone}},
+			Fields: map[pipeline.Field]string{pipeline.FieldEmail: "none"},
+		}}}})
+		w.drain()
+	}
+	w.lead("2", 0, "There is none", phone(phoneB))
+	told("1", phoneA)
+	if got := w.erase(store.Identity{Phone: phoneA}); len(got.Elsewhere) != 0 {
+		t.Errorf("receipt: %+v", got)
+	}
+	told("3", "+15032221113")
+	if n := w.count(`select count(*) from pipeline.leads`); n != 2 || w.count(`select kept_out from ops.erasures`) != 0 {
+		t.Errorf("%d leads, want the two others", n)
+	}
+	if _, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Email: "none"}); err == nil {
+		t.Error("a word was erased")
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/mail"
 	"slices"
 	"strings"
 
@@ -40,10 +39,8 @@ func (p *program) eraseCommand() *cobra.Command {
 			if (o.phone == "") == (o.email == "") {
 				return withCode(exitUsage, errors.New("give --phone or --email, one of them"))
 			}
-			if o.email != "" {
-				if address, err := mail.ParseAddress(o.email); err != nil || address.Address != o.email {
-					return withCode(exitUsage, errors.New("--email is no e-mail address"))
-				}
+			if o.email != "" && !pipeline.Mailbox(o.email) {
+				return withCode(exitUsage, errors.New("--email is no e-mail address"))
 			}
 			c, err := p.config()
 			if err != nil {

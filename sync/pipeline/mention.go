@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"net/mail"
 	"net/url"
 	"regexp"
 	"slices"
@@ -16,6 +17,17 @@ const between = `(?:[^0-9A-Za-z]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}){0,4}`
 
 // escaped ends in what may be a digit and is none of a number.
 const escaped = `%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}`
+
+// Mailbox tells whether a text is an e-mail address that may name somebody. What people write where they have none, such as
+// "none" or "n/a", is not: many have it.
+func Mailbox(text string) bool {
+	address, err := mail.ParseAddress(text)
+	if err != nil || address.Address != text {
+		return false
+	}
+	domain := text[strings.LastIndexByte(text, '@')+1:]
+	return strings.Contains(strings.Trim(domain, "."), ".")
+}
 
 // MentionPattern returns a regular expression, for Go and for Postgres, that finds numbers in E.164 and e-mail addresses in text
 // however they are spelt there: international, national or formatted, in JSON, in a form or in a query. It is empty for no
@@ -32,6 +44,9 @@ func MentionPattern(phones, emails []string) string {
 		any = append(any, fmt.Sprintf(`(?:^|[^0-9]|%s)(?:0{1,2}|011)?%s(?:%s%s)?0?%s%s(?:[^0-9]|$)`, escaped, between, country, between, between, national))
 	}
 	for _, email := range emails {
+		if !Mailbox(email) {
+			continue
+		}
 		var spelt strings.Builder
 		for _, c := range []byte(strings.ToLower(email)) {
 			if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {

@@ -64,3 +64,18 @@ func TestMentionsOfAnybody(t *testing.T) {
 		t.Errorf("digits: %q", got)
 	}
 }
+
+func TestMailbox(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"jo@a.example": true, "Jo.Doe+x@a-b.example": true, "none": false, "n/a": false, "none@none": false, "@": false, "": false,
+		"Jo <jo@a.example>": false, "jo@": false, "jo@.": false, "no e-mail": false,
+	} {
+		if got := Mailbox(text); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+	if got := MentionPattern(nil, []string{"none", "n/a"}); got != "" {
+		t.Errorf("words are searched for: %s", got)
+	}
+}
