@@ -100,6 +100,16 @@ func (p *program) erase(ctx context.Context, c *config, d *database, who store.I
 	if err != nil {
 		return err
 	}
+	if o.vendors && o.org != "" {
+		// ipSCAPE's account is the default organisation's, and so are the people there.
+		own, err := orgID(ctx, d, "")
+		if err != nil {
+			return err
+		}
+		if org != own {
+			return withCode(exitUsage, errors.New("--vendors is for the default organisation, whose ipSCAPE account it is"))
+		}
+	}
 	tool, err := p.newTool(ctx, c, d, withFold, func(d *daemon) func(context.Context) error { return d.buildInbox })
 	if err != nil {
 		return err

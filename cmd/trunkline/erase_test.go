@@ -185,6 +185,9 @@ func TestErase(t *testing.T) {
 		t.Errorf("without leave: %s", e)
 	}
 	r.env["IPSCAPE_WRITES"] = "true"
+	if e := r.command("erase", "--email", email, "--vendors", "--org", uuid.NewString()); e.code != exitUsage || !strings.Contains(e.stderr, "default organisation") {
+		t.Errorf("another organisation's: %s", e)
+	}
 	second := answer[eraseReceipt](r, exitDone, "erase", "--email", email, "--vendors")
 	if second.OptOutsKept != 1 || second.Vendors["ipscape"]["leadsDeleted"] != 1 || second.Vendors["ipscape"]["activitiesOverwritten"] != 1 {
 		t.Errorf("receipt: %+v", second)
