@@ -6,7 +6,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -119,7 +118,7 @@ where org_id = @org and lead_id = any(@leads)`
 
 // What only says that a phone must not be called stays.
 const recordsOfNamesSQL = `
-select distinct k.record_id
+select k.record_id, k.kind, k.account_id, k.value
 from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
 join ops.record_keys k
   on k.org_id = @org and k.kind = n.kind and k.account_id = n.account_id and k.value = n.value
@@ -170,37 +169,115 @@ func findPerson(ctx context.Context, tx pgx.Tx, org uuid.UUID, given keyName, of
 	for _, id := range of {
 		p.records[id] = true
 	}
-	return p, p.follow(ctx, tx, append(slices.Collect(maps.Keys(p.names)), calls...))
+	if err := p.find(ctx, tx, slices.Collect(maps.Keys(p.names))); err != nil {
+		return nil, err
+	}
+	return p, p.follow(ctx, tx, calls)
 }
 
-// follow finds the records of names, and the calls that those tell of, until there are no more. It goes from call to call, as an
-// attempt to its activity, and never to another lead.
+// foundRecord is a record and the name that it was found by.
+type foundRecord struct {
+	id int64
+	by keyName
+}
+
+func (p *person) recordsOf(ctx context.Context, tx pgx.Tx, names []keyName) ([]foundRecord, error) {
+	kinds, accounts, values := columns(names)
+	rows, err := tx.Query(ctx, recordsOfNamesSQL, pgx.StrictNamedArgs{"org": p.org, "kinds": kinds, "accounts": accounts, "values": values})
+	if err != nil {
+		return nil, fmt.Errorf("finding records: %w", err)
+	}
+	var found []foundRecord
+	var f foundRecord
+	_, err = pgx.ForEachRow(rows, []any{&f.id, &f.by.Kind, &f.by.Account, &f.by.Value}, func() error {
+		found = append(found, f)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("finding records: %w", err)
+	}
+	return found, nil
+}
+
+// find finds the records of the person's own names.
+func (p *person) find(ctx context.Context, tx pgx.Tx, names []keyName) error {
+	found, err := p.recordsOf(ctx, tx, names)
+	for _, f := range found {
+		p.records[f.id] = true
+	}
+	return err
+}
+
+// A record is of somebody else if it names a lead that is not the person's, or nothing of the person's at all.
+const strangersSQL = `
+select k.record_id
+from ops.record_keys k
+left join (
+  select kind, account_id, value
+  from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
+  union
+  select kind, account_id, value
+  from pipeline.lead_keys
+  where org_id = @org and lead_id = any(@leads)
+) n on n.kind = k.kind and n.account_id = k.account_id and n.value = k.value
+where k.record_id = any(@ids) and k.role in ('lead', 'ref') and k.kind not like 'call:%'
+group by k.record_id
+having bool_or(k.kind <> 'phone' and n.value is null) or not bool_or(n.value is not null)`
+
+// follow finds the records of calls, and the calls that those and the person's other records tell of, until there are no more. It
+// goes from call to call, as an attempt to its activity, and never to another lead: a call that somebody else's records name too,
+// as where an API client gives every call the same id, is nobody's name.
 func (p *person) follow(ctx context.Context, tx pgx.Tx, todo []keyName) error {
-	for len(todo) > 0 {
-		kinds, accounts, values := columns(todo)
-		rows, err := tx.Query(ctx, recordsOfNamesSQL, pgx.StrictNamedArgs{"org": p.org, "kinds": kinds, "accounts": accounts, "values": values})
-		if err != nil {
-			return fmt.Errorf("finding records: %w", err)
-		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-		if err != nil {
-			return fmt.Errorf("finding records: %w", err)
-		}
-		for _, n := range todo {
-			if strings.HasPrefix(n.Kind, callKind("")) {
-				p.calls[n], p.names[n] = true, true
-			}
-		}
-		for _, id := range ids {
-			p.records[id] = true
-		}
+	asked := map[keyName]bool{}
+	for {
 		calls, err := readNames(ctx, tx, callsOfRecordsSQL, pgx.StrictNamedArgs{"org": p.org, "records": slices.Collect(maps.Keys(p.records))})
 		if err != nil {
 			return fmt.Errorf("finding calls: %w", err)
 		}
-		todo = slices.DeleteFunc(calls, func(n keyName) bool { return p.calls[n] })
+		todo = slices.DeleteFunc(append(todo, calls...), func(n keyName) bool { return asked[n] })
+		if len(todo) == 0 {
+			return nil
+		}
+		found, err := p.recordsOf(ctx, tx, todo)
+		if err != nil {
+			return err
+		}
+		var ids []int64
+		for _, f := range found {
+			if !p.records[f.id] {
+				ids = append(ids, f.id)
+			}
+		}
+		kinds, accounts, values := columns(slices.Collect(maps.Keys(p.names)))
+		rows, err := tx.Query(ctx, strangersSQL, pgx.StrictNamedArgs{
+			"org": p.org, "leads": p.leads, "ids": ids, "kinds": kinds, "accounts": accounts, "values": values,
+		})
+		if err != nil {
+			return fmt.Errorf("finding whose calls they are: %w", err)
+		}
+		strangers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return fmt.Errorf("finding whose calls they are: %w", err)
+		}
+		shared := map[keyName]bool{}
+		for _, f := range found {
+			if slices.Contains(strangers, f.id) {
+				shared[f.by] = true
+			}
+		}
+		for _, f := range found {
+			if !shared[f.by] {
+				p.records[f.id] = true
+			}
+		}
+		for _, n := range todo {
+			asked[n] = true
+			if !shared[n] {
+				p.calls[n], p.names[n] = true, true
+			}
+		}
+		todo = nil
 	}
-	return nil
 }
 
 func readNames(ctx context.Context, tx pgx.Tx, sql string, args pgx.StrictNamedArgs) ([]keyName, error) {

@@ -566,3 +566,29 @@ func TestEraseNoAddress(t *testing.T) {
 		t.Error("a word was erased")
 	}
 }
+
+// TestEraseCallIDOfEverybody: a call id that others' records name too is nobody's.
+func TestEraseCallIDOfEverybody(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	event := func(object, lead string) {
+		w.land(foldRecord{pipeline.SourceAPI, object, 1, pipeline.Facts{Calls: []pipeline.CallFact{{
+			Key: pipeline.CallKey{Dialler: pipeline.SourceAPI, Account: "default", ExternalID: "0"}, StartedAt: foldStart,
+			Lead: []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: lead}},
+		}}}})
+		w.drain()
+	}
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.lead("2", 0, "Cairns", phone(phoneB))
+	event("e1", "1")
+	event("e2", "2")
+	w.erase(store.Identity{Phone: phoneA})
+	event("e3", "2")
+	if n := w.count(`select count(*) from ops.records where object_id in ('2', 'e2', 'e3')`); n != 3 {
+		t.Errorf("%d of somebody else's 3 records are there", n)
+	}
+	if n := w.count(`select count(*) from ops.records where object_id in ('1', 'e1')`); n != 0 {
+		t.Errorf("%d of the person's records are there", n)
+	}
+	w.agrees("in the end")
+}
