@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,7 +57,9 @@ func (e *Eraser) search(ctx context.Context, org uuid.UUID, who Identity, r *Rec
 		for _, s := range []struct{ table, sql string }{
 			{"ops.record_history", historySearchSQL}, {"ops.webhook_events", eventsSearchSQL}, {"ops.idempotency", idempotencySearchSQL},
 		} {
-			tag, err := tx.Exec(ctx, s.sql, pgx.StrictNamedArgs{"org": org, "pattern": pattern})
+			tag, err := tx.Exec(ctx, s.sql, pgx.StrictNamedArgs{
+				"org": org, "pattern": pattern, "times": pipeline.TimePattern, "gap": pipeline.TimeGap,
+			})
 			if err != nil {
 				return fmt.Errorf("searching %s: %w", s.table, err)
 			}
@@ -69,18 +72,20 @@ func (e *Eraser) search(ctx context.Context, org uuid.UUID, who Identity, r *Rec
 const historySearchSQL = `
 delete from ops.record_history
 where org_id = @org
-  and (payload::text ~ @pattern or raw is not null and encode(raw, 'escape') ~ @pattern)`
+  and (payload::text ~ @pattern and regexp_replace(payload::text, @times, @gap, 'g') ~ @pattern
+    or raw is not null and encode(raw, 'escape') ~ @pattern and regexp_replace(encode(raw, 'escape'), @times, @gap, 'g') ~ @pattern)`
 
 // Their deliveries and attempts go with them.
 const eventsSearchSQL = `
 delete from ops.webhook_events
 where org_id = @org
-  and (data::text ~ @pattern or subject ~ @pattern)`
+  and (data::text ~ @pattern and regexp_replace(data::text, @times, @gap, 'g') ~ @pattern or subject ~ @pattern)`
 
 const idempotencySearchSQL = `
 delete from ops.idempotency
 where org_id = @org
-  and encode(body, 'escape') ~ @pattern`
+  and encode(body, 'escape') ~ @pattern
+  and regexp_replace(encode(body, 'escape'), @times, @gap, 'g') ~ @pattern`
 
 const inboxSearchSQL = `
 select id, received_at, source, state, method, content_type, event_path, query, body
@@ -136,8 +141,13 @@ func (e *Eraser) searchInbox(ctx context.Context, p *person, re *regexp.Regexp, 
 	}
 }
 
+// mentions tells whether a text names a person otherwise than by the digits of a time.
+func mentions(re *regexp.Regexp, text string) bool {
+	return re.MatchString(text) && re.MatchString(pipeline.WithoutTimes(text))
+}
+
 func (e *Eraser) tellsOf(p *person, post *Post, re *regexp.Regexp) bool {
-	if re.Match(post.Body) || re.MatchString(post.Query) {
+	if mentions(re, string(post.Body)) || mentions(re, post.Query) {
 		return true
 	}
 	facts, err := e.Inbox.read(*post)
@@ -179,7 +189,7 @@ func (e *Eraser) searchQuarantine(ctx context.Context, p *person, re *regexp.Reg
 		var body []byte
 		var ids []uuid.UUID
 		_, err = pgx.ForEachRow(rows, []any{&last, &object, &body, &extra, &problem}, func() error {
-			if re.Match(body) || re.MatchString(extra) || re.MatchString(problem) || re.MatchString(object) {
+			if mentions(re, string(body)) || mentions(re, extra) || mentions(re, problem) || re.MatchString(object) {
 				ids = append(ids, last)
 			}
 			return nil
@@ -207,7 +217,8 @@ select record_id, source || '/' || stream || '/' || object_id, hit
 from (
   select record_id, source, stream, object_id,
     not (source = 'operator' and stream = 'do_not_call' and object_id like 'erased-%')
-      and (payload::text ~ @pattern or raw is not null and encode(raw, 'escape') ~ @pattern) as hit
+      and (payload::text ~ @pattern and regexp_replace(payload::text, @times, @gap, 'g') ~ @pattern
+        or raw is not null and encode(raw, 'escape') ~ @pattern and regexp_replace(encode(raw, 'escape'), @times, @gap, 'g') ~ @pattern) as hit
   from ops.records
   where org_id = @org and record_id > @after
   order by record_id
@@ -221,12 +232,14 @@ from ops.records r
 where r.record_id = any(@ids)
   and not exists (select from ops.record_keys k where k.record_id = r.record_id)`
 
-// searchRecords finds the records that name a person in their text alone. Those that are nobody else's, or that give the
-// person's address as their lead's, are theirs; the others are of somebody else, and merely mention them.
+// searchRecords finds the records that name a person in their text alone. Those that nobody can read, or that give the person's
+// address as their lead's, are theirs; the others are of somebody else, and merely mention them.
 func (e *Eraser) searchRecords(ctx context.Context, tx pgx.Tx, p *person, pattern string) (theirs []int64, elsewhere []string, err error) {
 	hits := map[int64]string{}
 	for after := int64(-1); ; {
-		rows, err := tx.Query(ctx, recordsSearchSQL, pgx.StrictNamedArgs{"org": p.org, "after": after, "pattern": pattern})
+		rows, err := tx.Query(ctx, recordsSearchSQL, pgx.StrictNamedArgs{
+			"org": p.org, "after": after, "pattern": pattern, "times": pipeline.TimePattern, "gap": pipeline.TimeGap,
+		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("searching records: %w", err)
 		}
@@ -272,7 +285,8 @@ func (e *Eraser) ownOf(ctx context.Context, tx pgx.Tx, p *person, hits map[int64
 	if err != nil {
 		return nil, fmt.Errorf("searching records: %w", err)
 	}
-	if own, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
+	keyless, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
 		return nil, fmt.Errorf("searching records: %w", err)
 	}
 	if rows, err = tx.Query(ctx, recordsByIDSQL, pgx.StrictNamedArgs{"ids": ids}); err != nil {
@@ -285,7 +299,8 @@ func (e *Eraser) ownOf(ctx context.Context, tx pgx.Tx, p *person, hits map[int64
 			return nil, err
 		}
 		f, ok := readFacts(e.DB.Erased.Facts, rec)
-		if ok && namesOf(&pipeline.Facts{Leads: f.Leads})[p.given] {
+		// One that tells of nobody may be anything, as an agent or a campaign; one that cannot be read is kept for nobody else.
+		if ok && namesOf(&pipeline.Facts{Leads: f.Leads})[p.given] || !ok && slices.Contains(keyless, id) {
 			own = append(own, id)
 		}
 	}

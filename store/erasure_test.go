@@ -592,3 +592,24 @@ func TestEraseCallIDOfEverybody(t *testing.T) {
 	}
 	w.agrees("in the end")
 }
+
+// TestEraseTimes: a time whose digits read as the phone, and a record of nobody with an id like it, are no mention of the person.
+func TestEraseTimes(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	const washington = "+12026030512"
+	w.lead("1", 0, "Perth", phone(washington))
+	w.lead("2", 0, "2026-03-05 12:34:56", phone(phoneB))
+	w.lead("2", 1, "Cairns", phone(phoneB)) // leaves history
+	w.land(foldRecord{pipeline.SourceIPSCAPE, "12026030512", 1, pipeline.Facts{Leads: []pipeline.LeadFact{{
+		Fields: map[pipeline.Field]string{pipeline.FieldCity: "2026030512"},
+	}}}})
+	w.drain()
+	got := w.erase(store.Identity{Phone: washington})
+	if n := w.count(`select count(*) from ops.record_history where payload::text like '%12:34:56%'`); n != 1 {
+		t.Error("a version of somebody else's is gone")
+	}
+	if n := w.count(`select count(*) from ops.records where object_id = '12026030512'`); n != 1 || len(got.Elsewhere) != 1 {
+		t.Errorf("a record of nobody: %d are there; %q", n, got.Elsewhere)
+	}
+}

@@ -29,6 +29,22 @@ func Mailbox(text string) bool {
 	return strings.Contains(strings.Trim(domain, "."), ".")
 }
 
+// plainDigits is how many digits a number needs to be told from an id where neither a country's code nor a zero goes before it.
+const plainDigits = 10
+
+// TimePattern is a regular expression, for Go and for Postgres, that finds dates with their times as JSON and forms spell them, so
+// that their digits are not taken for a number's. Put TimeGap in their place before a search by MentionPattern.
+const (
+	TimePattern = `(?:^|[^0-9]|%[0-9A-Fa-f]{2})(?:19|20)[0-9]{2}(?:-|/|%2[Ff])(?:0[1-9]|1[0-2])(?:-|/|%2[Ff])(?:0[1-9]|[12][0-9]|3[01])` +
+		`(?:(?:[T +]|%20)[0-2][0-9](?::|%3[Aa])[0-5][0-9](?:(?::|%3[Aa])[0-5][0-9](?:[.][0-9]+)?)?)?`
+	TimeGap = ` T `
+)
+
+var times = regexp.MustCompile(TimePattern)
+
+// WithoutTimes takes the dates and times out of a text.
+func WithoutTimes(text string) string { return times.ReplaceAllString(text, TimeGap) }
+
 // MentionPattern returns a regular expression, for Go and for Postgres, that finds numbers in E.164 and e-mail addresses in text
 // however they are spelt there: international, national or formatted, in JSON, in a form or in a query. It is empty for no
 // name at all.
@@ -39,9 +55,15 @@ func MentionPattern(phones, emails []string) string {
 		if err != nil {
 			continue
 		}
-		national := strings.Join(strings.Split(phonenumbers.GetNationalSignificantNumber(n), ""), between)
+		digits := phonenumbers.GetNationalSignificantNumber(n)
+		national := strings.Join(strings.Split(digits, ""), between)
 		country := strings.Join(strings.Split(strconv.Itoa(int(n.GetCountryCode())), ""), between)
-		any = append(any, fmt.Sprintf(`(?:^|[^0-9]|%s)(?:0{1,2}|011)?%s(?:%s%s)?0?%s%s(?:[^0-9]|$)`, escaped, between, country, between, between, national))
+		code, trunk := fmt.Sprintf(`(?:%s%s)?`, country, between), `0?`
+		if len(digits) < plainDigits {
+			// Bare, it reads as any id.
+			code, trunk = fmt.Sprintf(`(?:%s%s0?|0)`, country, between), ``
+		}
+		any = append(any, fmt.Sprintf(`(?:^|[^0-9]|%s)(?:0{1,2}|011)?%s%s%s%s%s(?:[^0-9]|$)`, escaped, between, code, trunk, between, national))
 	}
 	for _, email := range emails {
 		if !Mailbox(email) {
@@ -63,13 +85,18 @@ func MentionPattern(phones, emails []string) string {
 	return "(?i)" + strings.Join(any, "|")
 }
 
-// Digits returns the forms in which a number in E.164 comes once all but its digits is left out, without the zeros before it.
+// Digits returns the forms in which a number in E.164 comes once all but its digits is left out, without the zeros before it; a
+// short national number has the one that tells it from an id.
 func Digits(e164 string) []string {
 	n, err := phonenumbers.Parse(e164, "")
 	if err != nil {
 		return nil
 	}
-	return []string{strings.TrimPrefix(e164, "+"), phonenumbers.GetNationalSignificantNumber(n)}
+	national := phonenumbers.GetNationalSignificantNumber(n)
+	if len(national) < plainDigits {
+		national = "0" + national
+	}
+	return []string{strings.TrimPrefix(e164, "+"), national}
 }
 
 var (
@@ -89,7 +116,7 @@ func Mentions(text []byte) (digits, emails []string) {
 		}
 	}
 	for _, text := range texts {
-		for _, run := range digitRuns.FindAllString(text, -1) {
+		for _, run := range digitRuns.FindAllString(WithoutTimes(text), -1) {
 			bare := strings.Map(func(r rune) rune {
 				if r < '0' || r > '9' {
 					return -1
@@ -98,6 +125,9 @@ func Mentions(text []byte) (digits, emails []string) {
 			}, run)
 			abroad, _ := strings.CutPrefix(bare, "011")
 			digits = append(digits, strings.TrimLeft(bare, "0"), strings.TrimLeft(abroad, "0"))
+			if strings.HasPrefix(bare, "0") {
+				digits = append(digits, "0"+strings.TrimLeft(bare, "0"))
+			}
 		}
 		for _, address := range addresses.FindAllString(text, -1) {
 			emails = append(emails, strings.ToLower(address))

@@ -21,6 +21,7 @@ func TestMentions(t *testing.T) {
 		`0011 1 305 555 0123`:                  true,
 		`"\u002b1305\u00205550123"`:            true,
 		`0412 345 678`:                         true,
+		`{"lead_id":412345678}`:                false,
 		`+61 (0) 412 345 678`:                  true,
 		`0061412345678`:                        true,
 		`Jo.Doe+X@A-B.example`:                 true,
@@ -50,7 +51,7 @@ func TestMentionsOfAnybody(t *testing.T) {
 		`{"phone": 3055550123, "x": 12}`:      "3055550123",
 		`phone=%2B1%20305%20555%200123&x=1`:   "13055550123",
 		`011 1 305 555 0123`:                  "13055550123",
-		`0412 345 678`:                        "412345678",
+		`0412 345 678`:                        "0412345678",
 		`broken { "phone":"305\u002d555-0123`: "3055550123",
 	} {
 		if digits, _ := Mentions([]byte(text)); !slices.Contains(digits, want) {
@@ -60,7 +61,7 @@ func TestMentionsOfAnybody(t *testing.T) {
 	if _, emails := Mentions([]byte(`a=1&email=Jo.Doe%2Bx%40a-b.example`)); !slices.Contains(emails, "jo.doe+x@a-b.example") {
 		t.Errorf("found %q", emails)
 	}
-	if got := Digits("+61412345678"); !slices.Equal(got, []string{"61412345678", "412345678"}) {
+	if got := Digits("+61412345678"); !slices.Equal(got, []string{"61412345678", "0412345678"}) {
 		t.Errorf("digits: %q", got)
 	}
 }
@@ -77,5 +78,27 @@ func TestMailbox(t *testing.T) {
 	}
 	if got := MentionPattern(nil, []string{"none", "n/a"}); got != "" {
 		t.Errorf("words are searched for: %s", got)
+	}
+}
+
+func TestMentionsAreNoTimes(t *testing.T) {
+	t.Parallel()
+	re := regexp.MustCompile(MentionPattern([]string{"+12026030512"}, nil))
+	for text, want := range map[string]bool{
+		`{"at":"2026-03-05 12:34:56"}`:                         false,
+		`{"at":"2026-03-05T12:34:56.789Z"}`:                    false,
+		`at=2026-03-05+12%3A34%3A56&x=1`:                       false,
+		`at=%222026%2F03%2F05%2012%3A34`:                       false,
+		`{"at":"2026-03-05 12:34:56","phone":"202 603 0512"}`:  true,
+		`at=2026-03-05+12%3A34%3A56&phone=%28202%29+603-0512`:  true,
+		`{"at":"2026-03-05 12:34:56","phone":"+1 2026030512"}`: true,
+	} {
+		if got := re.MatchString(WithoutTimes(text)); got != want {
+			t.Errorf("%s: found %t", text, got)
+		}
+		digits, _ := Mentions([]byte(text))
+		if got := slices.Contains(digits, "2026030512") || slices.Contains(digits, "12026030512"); got != want {
+			t.Errorf("%s: found %q", text, digits)
+		}
 	}
 }
