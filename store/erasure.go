@@ -181,9 +181,17 @@ from unnest(@hashes::bytea[], @kinds::text[]) as n (hash, kind)
 order by n.hash
 on conflict do nothing`
 
+// A key is made for the first erasure only: later a missing one is missed.
+const erasuresNoneSQL = `
+select not exists (select from ops.erasures)`
+
 // begin commits the hashes of all names that are known.
 func (e *Eraser) begin(ctx context.Context, org uuid.UUID, who Identity) (uuid.UUID, error) {
-	key, err := e.DB.Erased.Key(true)
+	var first bool
+	if err := e.DB.Pool.QueryRow(ctx, erasuresNoneSQL).Scan(&first); err != nil {
+		return uuid.Nil, fmt.Errorf("asking whether anybody was erased: %w", err)
+	}
+	key, err := e.DB.Erased.Key(first)
 	if err != nil {
 		return uuid.Nil, err
 	}

@@ -403,6 +403,28 @@ func TestErasureKey(t *testing.T) {
 	if !errors.Is(err, store.ErrErasureKey) || !store.Unavailable(err) {
 		t.Errorf("with another key: %v", err)
 	}
+	// Only the post that has to wait for the key is refused, not what is committed beside it.
+	in := startIntake(t, w.db, store.IntakeConfig{})
+	accepted := make([]error, 8)
+	var wg sync.WaitGroup
+	for i := range accepted {
+		wg.Go(func() {
+			p := newPost(foldOrg, "[]")
+			if i == 0 {
+				p.State, p.Body = store.PostUnparsable, []byte("(503) 222-1111")
+			}
+			accepted[i] = in.Accept(t.Context(), p)
+		})
+	}
+	wg.Wait()
+	for i, err := range accepted {
+		if (err != nil) != (i == 0) {
+			t.Errorf("post %d: %v", i, err)
+		}
+	}
+	if _, err := w.db.Pool.Exec(t.Context(), `delete from ops.inbox`); err != nil {
+		t.Fatal(err)
+	}
 	text, _ := json.Marshal([]pipeline.Facts{callOf("c", phoneB)})
 	p := newPost(foldOrg, string(text))
 	if err := startIntake(t, w.db, store.IntakeConfig{}).Accept(t.Context(), p); err != nil {

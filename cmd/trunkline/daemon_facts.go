@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -67,11 +66,8 @@ func (c *config) erasureKey() func(create bool) (store.ErasureKey, error) {
 	keys := erasure.NewKeyring(path)
 	return func(create bool) (store.ErasureKey, error) {
 		key, err := keys.Key(create)
-		if errors.Is(err, erasure.ErrNoKey) {
-			return store.ErasureKey{}, fmt.Errorf("%w: %w", store.ErrErasureKey, err)
-		}
 		if err != nil {
-			return store.ErasureKey{}, err
+			return store.ErasureKey{}, fmt.Errorf("%w: %w", store.ErrErasureKey, err)
 		}
 		return store.ErasureKey{ID: key.ID, Sum: key.Sum}, nil
 	}
