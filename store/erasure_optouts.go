@@ -76,6 +76,11 @@ const suppressionsDropSQL = `
 delete from ops.suppressions
 where org_id = @org and source = @source and stream = @stream and object_id = @object_id`
 
+const optOutsOfObjectSQL = `
+select value, received_at
+from ops.suppressions
+where org_id = @org and source = @source and stream = @stream and object_id = @object_id and kind = 'phone' and folded_at is null`
+
 // keepOptOuts lands what a record that is kept out says of phones that must not be called. It returns the records that it wrote.
 func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) (ids []int64, err error) {
 	phones := map[string]time.Time{}
@@ -87,6 +92,24 @@ func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Ta
 			}
 			phones[d.Phone] = since
 		}
+	}
+	// What came with it holds, whatever can be read in it.
+	rows, err := tx.Query(ctx, optOutsOfObjectSQL, pgx.StrictNamedArgs{
+		"org": t.Org, "source": string(t.Source), "stream": t.Stream, "object_id": r.ObjectID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what was suppressed: %w", err)
+	}
+	var number string
+	var received time.Time
+	_, err = pgx.ForEachRow(rows, []any{&number, &received}, func() error {
+		if _, ok := phones[number]; !ok {
+			phones[number] = received.UTC()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what was suppressed: %w", err)
 	}
 	for _, phone := range slices.Sorted(maps.Keys(phones)) {
 		told := toldOptOut{t.Account, string(t.Source) + "/" + t.Stream + "/" + r.ObjectID, phone, phones[phone]}

@@ -477,7 +477,7 @@ func TestEraseOptOutOverAPI(t *testing.T) {
 	_, err := store.NewWriter(w.db, w.rec).Write(t.Context(), foldOrg, nil, func(ctx context.Context, tx *store.OwnWrite) (store.Answer, error) {
 		return store.Answer{}, tx.Land(ctx, []store.OwnRecord{
 			{Stream: "events", ObjectID: "e1", Payload: callOf("other", phoneB)},
-			{Stream: "events", ObjectID: "e2", Payload: pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phoneA, Reason: "Jane asked"}}}},
+			{Stream: "events", ObjectID: "e2", Payload: callOf("one more", phoneA)}, // the opt-out is in what came with it
 		}, []store.Suppression{{Kind: "phone", Value: phoneA, Stream: "events", ObjectID: "e2", Reason: "Jane asked"}})
 	})
 	if !errors.Is(err, store.ErrErased) {
