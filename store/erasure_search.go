@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -299,8 +300,8 @@ func (e *Eraser) ownOf(ctx context.Context, tx pgx.Tx, p *person, hits map[int64
 			return nil, err
 		}
 		f, ok := readFacts(e.DB.Erased.Facts, rec)
-		// One that tells of nobody may be anything, as an agent or a campaign; one that cannot be read is kept for nobody else.
-		if ok && namesOf(&pipeline.Facts{Leads: f.Leads})[p.given] || !ok && slices.Contains(keyless, id) {
+		// One that tells of nobody may be anything, as an agent or a campaign, unless it cannot be read or has a name in full.
+		if ok && namesOf(&pipeline.Facts{Leads: f.Leads})[p.given] || slices.Contains(keyless, id) && (!ok || p.inFull(string(rec.Payload))) {
 			own = append(own, id)
 		}
 	}
@@ -308,4 +309,9 @@ func (e *Eraser) ownOf(ctx context.Context, tx pgx.Tx, p *person, hits map[int64
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
 	return own, nil
+}
+
+// inFull tells whether a text has a phone of theirs with its country's code, or an address: neither is read into anything else.
+func (p *person) inFull(text string) bool {
+	return slices.ContainsFunc(slices.Concat(p.phones(), p.emails()), func(name string) bool { return strings.Contains(strings.ToLower(text), name) })
 }
