@@ -72,7 +72,7 @@ select
       and (d.sending_at is null or d.sending_at < t.since)
       and (d.created_at <= t.since or d.dedupe not like 'operator %' and l.first_source_time <= t.lost_until)
   ) as may_have_rung,
-  was.told, was.known_as,
+  was.told, was.known_as, was.arriving,
   busy.in_flight, busy.unknown_at, busy.rung_at,
   greatest(busy.dialled_at, others.called_at, attempts.dialled_at) as dialled_at,
   busy.dials || others.dials || attempts.dials as dials
@@ -157,8 +157,11 @@ cross join lateral (
 ) first
 left join lateral (
   -- What an update is compared with: the last word that arrived.
-  select (array_agg(e.told::text order by e.created_at desc, e.id desc) filter (where e.told is not null))[1] as told,
-    (array_agg(e.external_id order by e.created_at desc, e.id desc) filter (where e.external_id is not null))[1] as known_as
+  select
+    (array_agg(coalesce(e.told, e.params -> 'lead')::text order by e.created_at desc, e.id desc)
+      filter (where e.state = 'confirmed' and coalesce(e.told, e.params -> 'lead') is not null))[1] as told,
+    (array_agg(e.external_id order by e.created_at desc, e.id desc) filter (where e.state = 'confirmed' and e.external_id is not null))[1] as known_as,
+    bool_or(e.operation = 'insert_lead' and e.state <> 'confirmed') as arriving
   from ops.deliveries e
   where d.operation = 'update_lead'
     and e.org_id = d.org_id
@@ -166,7 +169,7 @@ left join lateral (
     and e.account_id = d.account_id
     and e.destination = d.destination
     and e.operation in ('insert_lead', 'update_lead')
-    and e.state = 'confirmed'
+    and e.state in ('ready', 'sending', 'unknown', 'confirmed')
     and e.id <> d.id
 ) was on true
 where d.id = any(@ids)
@@ -269,6 +272,7 @@ type candidateRow struct {
 	MayHaveRung *bool
 	Told        *string
 	KnownAs     *string
+	Arriving    *bool
 }
 
 func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
@@ -284,6 +288,7 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 		HasLead: r.FoundLeadID != nil, FirstSourceTime: timeOf(r.FirstSourceTime), Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
 		RungAt: timeOf(r.RungAt), UnknownAt: timeOf(r.UnknownAt), InFlight: r.InFlight,
 		DialledAt: timeOf(r.DialledAt), Dials: r.Dials, MayHaveRung: r.MayHaveRung != nil && *r.MayHaveRung,
+		Arriving: r.Arriving != nil && *r.Arriving,
 	}
 	if r.LeadID != nil {
 		c.Delivery.LeadID = *r.LeadID

@@ -37,17 +37,23 @@ where d.org_id = @org
 order by d.id
 for update`
 
-// The last thing that each destination was told, or is about to be told, of each lead: under each id that it knows the lead by.
+// The last thing that each destination was told, or is about to be told, of each lead: under each id that it knows the lead by. The
+// newest delivery, whatever became of it, tells one order from the next.
 const pushedLastSQL = `
-select distinct on (d.lead_id, d.account_id, d.destination)
-  d.id, d.lead_id, d.account_id, d.destination, d.operation, d.class, d.state, coalesce(d.told, d.params -> 'lead')::text
-from ops.deliveries d
-where d.org_id = @org
-  and d.lead_id = any(@ids)
-  and d.destination = any(@destinations)
-  and d.operation in ('insert_lead', 'update_lead')
-  and d.state in ('ready', 'sending', 'unknown', 'confirmed')
-order by d.lead_id, d.account_id, d.destination, d.created_at desc, d.id desc`
+with pushed as (
+  select d.id, d.lead_id, d.account_id, d.destination, d.operation, d.class, d.state, d.created_at, coalesce(d.told, d.params -> 'lead')::text as told,
+    first_value(d.id) over (partition by d.lead_id, d.account_id, d.destination order by d.created_at desc, d.id desc) as newest
+  from ops.deliveries d
+  where d.org_id = @org
+    and d.lead_id = any(@ids)
+    and d.destination = any(@destinations)
+    and d.operation in ('insert_lead', 'update_lead')
+)
+select distinct on (lead_id, account_id, destination)
+  id, newest, lead_id, account_id, destination, operation, class, state, told
+from pushed
+where state in ('ready', 'sending', 'unknown', 'confirmed')
+order by lead_id, account_id, destination, created_at desc, id desc`
 
 const mergedIntoSQL = `
 select lead_id, into_lead_id
@@ -61,7 +67,7 @@ where id = @id and state = 'ready'`
 
 // pushedLast is a row of pushedLastSQL.
 type pushedLast struct {
-	id, lead                uuid.UUID
+	id, newest, lead        uuid.UUID
 	account, destination    string
 	operation, class, state string
 	told                    *string
@@ -108,7 +114,7 @@ func (r *Reconciler) update(ctx context.Context, tx pgx.Tx, f *folded, routes []
 		orders = append(orders, NewDelivery{
 			Org: f.org, Account: at.account, Destination: at.destination, Operation: OpUpdateLead, Class: pipeline.ClassRepeatable,
 			LeadID: at.lead, Phone: l.DialPhone(), Params: params, SourceTime: l.FirstSourceTime, NotBefore: f.now,
-			Dedupe: fmt.Sprintf("%s after %s", at.lead, at.id),
+			Dedupe: fmt.Sprintf("%s after %s", at.lead, at.newest),
 		})
 		woken = append(woken, at.destination)
 	}
@@ -145,7 +151,7 @@ func (f *folded) lastPushed(ctx context.Context, tx pgx.Tx, destinations []strin
 		return nil, fmt.Errorf("asking what destinations were told: %w", err)
 	}
 	last, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (at pushedLast, err error) {
-		err = row.Scan(&at.id, &at.lead, &at.account, &at.destination, &at.operation, &at.class, &at.state, &at.told)
+		err = row.Scan(&at.id, &at.newest, &at.lead, &at.account, &at.destination, &at.operation, &at.class, &at.state, &at.told)
 		at.place = place[at.lead]
 		return at, err
 	})

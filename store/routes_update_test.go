@@ -66,6 +66,23 @@ func TestChangesAreOrdered(t *testing.T) {
 	t.Error("no update names its lead's phone")
 }
 
+// TestRefusedUpdateIsNotTheLast orders the next update of a lead after one that was refused or given up.
+func TestRefusedUpdateIsNotTheLast(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.routes("dialedin", "", "lendworks", "")
+	w.at(5)
+	w.lead("1", 5, "Salem", phone(phoneA))
+	w.arrived()
+	for i, city := range []string{"Eugene", "Portland", "Astoria"} {
+		w.lead("1", 6+i, city, phone(phoneA))
+		w.updates(city, 2)
+		if _, err := w.db.Pool.Exec(t.Context(), `update ops.deliveries set state = $1 where state = 'ready'`, []string{"rejected", "cancelled", "expired"}[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestNothingIsToldBack orders no update at LendWorks for what LendWorks says itself, and one at DialedIn.
 func TestNothingIsToldBack(t *testing.T) {
 	t.Parallel()

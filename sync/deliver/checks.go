@@ -29,6 +29,8 @@ const (
 	dialJitter = 2 * time.Second
 	// operationWait is the wait for a daemon that knows an operation.
 	operationWait = 10 * time.Minute
+	// arrivalWait is the wait of an update for what becomes of the lead's first delivery.
+	arrivalWait = 10 * time.Minute
 	// ownFaultWait is the wait after a fault of our own.
 	ownFaultWait = time.Minute
 )
@@ -214,6 +216,8 @@ func (r *round) difference(c *checked) (string, *pipeline.DeliveryChange) {
 	switch {
 	case c.op.Differs == nil:
 		return notNeeded, nil
+	case c.Was == nil && c.Arriving:
+		return "the lead may be arriving", hold(pipeline.HoldRetry, c.now.Add(arrivalWait))
 	case c.Was == nil:
 		return "the destination does not have it from us", end(pipeline.DeliveryCancelled, pipeline.ReasonNotThere)
 	case !c.op.Differs(c.view()):

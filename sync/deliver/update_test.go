@@ -76,3 +76,27 @@ func TestUpdateSendsWhatDiffers(t *testing.T) {
 		t.Errorf("noted as told: %s, %v", raw, err)
 	}
 }
+
+// TestUpdateWaitsForAPerson keeps an update while a person still has to say whether the lead arrived.
+func TestUpdateWaitsForAPerson(t *testing.T) {
+	r := newRig(t)
+	r.vendor.ops["update_lead"] = deliver.Operation{
+		Class: deliver.Repeatable, NoPhone: true, Render: func(deliver.View) string { return "update" },
+		Differs: func(v deliver.View) bool { return v.Was != nil },
+		Send: func(context.Context, deliver.View) (pipeline.Outcome, error) {
+			return pipeline.Outcome{State: pipeline.OutcomeConfirmed}, nil
+		},
+	}
+	lead, phone := r.lead()
+	insert := r.order(store.NewDelivery{Operation: "insert_lead", LeadID: lead, Phone: phone})
+	r.exec(`update ops.deliveries set state = 'unknown', hold = 'person', sending_at = created_at, told = '{"first_name":"Ann"}' where id = $1`, insert)
+	r.clock.Advance(time.Hour)
+	update := r.order(store.NewDelivery{Operation: "update_lead", LeadID: lead, Phone: phone})
+	e := r.engine(deliver.Settings{})
+	r.drain(e)
+	r.want(update, "ready", "", pipeline.HoldRetry, 0)
+	r.exec(`update ops.deliveries set state = 'confirmed', hold = null where id = $1`, insert)
+	r.clock.Advance(time.Hour)
+	r.drain(e)
+	r.want(update, "confirmed", "", "", 0)
+}

@@ -54,6 +54,8 @@ type DeliveryCandidate struct {
 	Was *LeadView
 	// KnownAs is the destination's own id of the lead, for an update; empty where it told none.
 	KnownAs string
+	// Arriving tells that the lead's own delivery to the destination is open: whether it arrived is not known yet. For an update.
+	Arriving bool
 }
 
 // DialCapSpan is the time over which rules count dials to one person.
