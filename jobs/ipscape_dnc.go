@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -40,10 +41,8 @@ func IPSCAPEOptOuts(c *ipscape.Client, leads ipscapeLeads) deliver.Destination {
 				if err != nil {
 					return pipeline.Outcome{}, &vendorapi.Error{Vendor: DestinationIPSCAPE, Op: "update_lead", Kind: vendorapi.Transient, Err: err}
 				}
-				for _, id := range ids {
-					if err := c.CompleteLead(ctx, id); err != nil {
-						return pipeline.Outcome{}, fmt.Errorf("lead %s: %w", id, err)
-					}
+				if err := completeLeads(ctx, c, ids); err != nil {
+					return pipeline.Outcome{}, err
 				}
 				if len(ids) == 0 {
 					return pipeline.Outcome{State: pipeline.OutcomeConfirmed, Reason: ReasonNoLead}, nil
@@ -52,4 +51,28 @@ func IPSCAPEOptOuts(c *ipscape.Client, leads ipscapeLeads) deliver.Destination {
 			},
 		},
 	}}
+}
+
+// completeLeads completes every lead that it can: one that is refused must not keep the others dialled (law 13). Those that are
+// complete already cost a read only, so that each further try gets further. Its error is that of a lead which may do better next
+// time, if there is one; only where no lead can, the refusal stands.
+func completeLeads(ctx context.Context, c *ipscape.Client, ids []string) error {
+	var refused, open []error
+	for i, id := range ids {
+		err := c.CompleteLead(ctx, id)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("lead %s: %w", id, err)
+		switch kind := vendorapi.KindOf(err); {
+		case kind == vendorapi.Limited, kind == vendorapi.Denied, ctx.Err() != nil:
+			// The whole account's, or there is no time left.
+			return fmt.Errorf("with %d of %d leads left: %w", len(ids)-i+len(open)+len(refused), len(ids), err)
+		case kind == vendorapi.Refused:
+			refused = append(refused, err)
+		default:
+			open = append(open, err)
+		}
+	}
+	return errors.Join(append(open, refused...)...)
 }
