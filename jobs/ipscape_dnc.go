@@ -20,6 +20,10 @@ const DestinationIPSCAPE = "ipscape"
 // still be dialled.
 const ReasonNoLead = "no_lead"
 
+// mostLeads is how many leads are completed for one phone without a person's word: it cannot be undone, and a phone of more is a
+// switchboard, or what a form was filled in with.
+const mostLeads = 20
+
 // ipscapeLeads finds the leads at ipSCAPE that hold a phone and may still be dialled; *store.DB has it.
 type ipscapeLeads interface {
 	IPSCAPELeadsOf(ctx context.Context, org uuid.UUID, account, phone string) ([]string, error)
@@ -40,6 +44,12 @@ func IPSCAPEOptOuts(c *ipscape.Client, leads ipscapeLeads) deliver.Destination {
 				ids, err := leads.IPSCAPELeadsOf(ctx, v.Delivery.Org, v.Delivery.Account, v.Phone)
 				if err != nil {
 					return pipeline.Outcome{}, &vendorapi.Error{Vendor: DestinationIPSCAPE, Op: "update_lead", Kind: vendorapi.Transient, Err: err}
+				}
+				if len(ids) > mostLeads {
+					return pipeline.Outcome{
+						State: pipeline.OutcomeUnknown, Reason: pipeline.ReasonNeedsPerson,
+						Detail: fmt.Sprintf("%d leads hold the phone, none was completed", len(ids)),
+					}, nil
 				}
 				if err := completeLeads(ctx, c, ids); err != nil {
 					return pipeline.Outcome{}, err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,5 +78,10 @@ func TestOptOutCompletesEveryLead(t *testing.T) {
 	}
 	if out, err := send("2", "3", "4"); err != nil || out.State != pipeline.OutcomeConfirmed {
 		t.Errorf("with all complete: %v, %v", out, err)
+	}
+	clear(done)
+	out, err := send(slices.Repeat([]string{"5"}, 21)...)
+	if err != nil || out.State != pipeline.OutcomeUnknown || out.Reason != pipeline.ReasonNeedsPerson || len(done) > 0 {
+		t.Errorf("with more leads than anybody has: %v, %v, complete are %v", out, err, done)
 	}
 }

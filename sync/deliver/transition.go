@@ -79,6 +79,10 @@ func (s *Settings) deniedWait(after time.Duration) time.Duration {
 
 // afterUnknown is what follows when a request may have had its effect.
 func (s *Settings) afterUnknown(d *pipeline.Delivery, op Operation, c pipeline.DeliveryChange, now time.Time) pipeline.DeliveryChange {
+	if c.Reason == pipeline.ReasonNeedsPerson {
+		c.State, c.Hold = pipeline.DeliveryUnknown, pipeline.HoldPerson
+		return c
+	}
 	switch classOf(d, op) {
 	case Repeatable, Keyed:
 		// Sending twice does no harm. How long a key is good for is checked before each send.
