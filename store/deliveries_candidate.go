@@ -54,6 +54,11 @@ select
       and k.lead_id in (l.lead_id, d.lead_id)
       and s.folded_at is null
   ) as suppressed,
+  exists (
+    select 1
+    from pipeline.do_not_call n
+    where n.org_id = d.org_id and n.phone = d.phone and n.lifted_at is not null
+  ) as lifted,
   l.lead_id <> d.lead_id and exists (
     select 1
     from ops.deliveries e
@@ -263,6 +268,7 @@ type candidateRow struct {
 	LeadOptout  bool
 	PhoneOptout bool
 	Suppressed  bool
+	Lifted      bool
 	Superseded  *bool
 	InFlight    bool
 	UnknownAt   *time.Time
@@ -285,7 +291,7 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 			CreatedAt: r.CreatedAt.UTC(), SendingAt: timeOf(r.SendingAt), FirstSentAt: timeOf(r.FirstSentAt),
 			SettledAt: timeOf(r.SettledAt), ExternalID: textOf(r.ExternalID), Error: textOf(r.Error), Dedupe: r.Dedupe,
 		},
-		HasLead: r.FoundLeadID != nil, FirstSourceTime: timeOf(r.FirstSourceTime), Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
+		Lifted: r.Lifted, HasLead: r.FoundLeadID != nil, FirstSourceTime: timeOf(r.FirstSourceTime), Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,
 		RungAt: timeOf(r.RungAt), UnknownAt: timeOf(r.UnknownAt), InFlight: r.InFlight,
 		DialledAt: timeOf(r.DialledAt), Dials: r.Dials, MayHaveRung: r.MayHaveRung != nil && *r.MayHaveRung,
 		Arriving: r.Arriving != nil && *r.Arriving,

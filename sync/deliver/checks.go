@@ -193,6 +193,9 @@ func (r *round) key(c *checked) (string, *pipeline.DeliveryChange) {
 
 func (r *round) doNotCall(c *checked) (string, *pipeline.DeliveryChange) {
 	switch {
+	case c.op.Obligation && c.class != Rings && c.Optout == "" && c.Lifted:
+		// What a dialler was told cannot always be undone.
+		return "lifted", end(pipeline.DeliveryCancelled, pipeline.ReasonLifted)
 	case c.op.Obligation && c.class != Rings:
 		return notNeeded, nil
 	case c.Optout != "":

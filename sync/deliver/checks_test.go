@@ -75,37 +75,43 @@ func TestDoNotCall(t *testing.T) {
 		name  string
 		apply func(r *rig, lead uuid.UUID, phone string)
 		open  bool
+		// lifted tells that the diallers are not told any more.
+		lifted bool
 	}{
 		{"phone", func(r *rig, _ uuid.UUID, phone string) {
 			r.exec(`insert into pipeline.do_not_call values ($1, $2, 'DNC', 'convoso', now(), null, 'e', now())`, r.org, phone)
-		}, false},
+		}, false, false},
 		{"phone, lifted", func(r *rig, _ uuid.UUID, phone string) {
 			r.exec(`insert into pipeline.do_not_call values ($1, $2, 'DNC', 'convoso', now(), now(), 'e', now())`, r.org, phone)
-		}, true},
+		}, true, true},
+		{"phone, lifted, but its lead opted out", func(r *rig, lead uuid.UUID, phone string) {
+			r.exec(`insert into pipeline.do_not_call values ($1, $2, 'DNC', 'convoso', now(), now(), 'e', now())`, r.org, phone)
+			r.exec(`update pipeline.leads set is_do_not_call = true where lead_id = $1`, lead)
+		}, false, false},
 		{"phone of another organisation", func(r *rig, _ uuid.UUID, phone string) {
 			r.exec(`insert into pipeline.do_not_call values ($1, $2, 'DNC', 'convoso', now(), null, 'e', now())`, uuid.New(), phone)
-		}, true},
+		}, true, false},
 		{"second phone", func(r *rig, lead uuid.UUID, _ string) {
 			r.exec(`update pipeline.leads set phones = phones || '+13055550100'::text where lead_id = $1`, lead)
 			r.exec(`insert into pipeline.do_not_call values ($1, '+13055550100', 'DNC', 'convoso', now(), null, 'e', now())`, r.org)
-		}, false},
+		}, false, false},
 		{"lead", func(r *rig, lead uuid.UUID, _ string) {
 			r.exec(`update pipeline.leads set is_do_not_call = true where lead_id = $1`, lead)
-		}, false},
-		{"suppressed phone", func(r *rig, _ uuid.UUID, phone string) { r.exec(suppress, r.org, "phone", "", phone) }, false},
+		}, false, false},
+		{"suppressed phone", func(r *rig, _ uuid.UUID, phone string) { r.exec(suppress, r.org, "phone", "", phone) }, false, false},
 		{"suppressed key", func(r *rig, lead uuid.UUID, _ string) {
 			r.exec(`insert into pipeline.lead_keys values ($1, 'convoso_lead', 'default', '9', $2, 'identity', 'e', now())`, r.org, lead)
 			r.exec(suppress, r.org, "convoso_lead", "default", "9")
-		}, false},
+		}, false, false},
 		{"suppressed key of another account", func(r *rig, lead uuid.UUID, _ string) {
 			r.exec(`insert into pipeline.lead_keys values ($1, 'convoso_lead', 'default', '9', $2, 'identity', 'e', now())`, r.org, lead)
 			r.exec(suppress, r.org, "convoso_lead", "other", "9")
-		}, true},
-		{"suppressed by our own id", func(r *rig, lead uuid.UUID, _ string) { r.exec(suppress, r.org, "client_id", "", lead.String()) }, false},
+		}, true, false},
+		{"suppressed by our own id", func(r *rig, lead uuid.UUID, _ string) { r.exec(suppress, r.org, "client_id", "", lead.String()) }, false, false},
 		{"folded suppression", func(r *rig, _ uuid.UUID, phone string) {
 			r.exec(suppress, r.org, "phone", "", phone)
 			r.exec(`update ops.suppressions set folded_at = now()`)
-		}, true},
+		}, true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r.reset(t)
@@ -122,7 +128,11 @@ func TestDoNotCall(t *testing.T) {
 				r.want(ring, "cancelled", "do_not_call", "", 0)
 				r.want(update, "cancelled", "do_not_call", "", 0)
 			}
-			r.want(tell, "confirmed", "", "", 1)
+			if tc.lifted {
+				r.want(tell, "cancelled", "lifted", "", 0)
+			} else {
+				r.want(tell, "confirmed", "", "", 1)
+			}
 		})
 	}
 }

@@ -107,6 +107,8 @@ const (
 	ReasonNotThere = "not_there"
 	// ReasonNoChange goes with confirmed: an update that would say nothing which the destination has not been told.
 	ReasonNoChange = "no_change"
+	// ReasonLifted goes with cancelled: the opt-out that it was to tell of has been lifted.
+	ReasonLifted = "lifted"
 	// ReasonOperator goes with any state that a person gave.
 	ReasonOperator = "operator"
 )

@@ -35,6 +35,8 @@ type DeliveryCandidate struct {
 	Phones []string
 	// Optout names where an opt-out was found that holds: lead, phone or suppression; empty = nowhere.
 	Optout string
+	// Lifted tells that an opt-out of the delivery's phone was lifted.
+	Lifted bool
 	// Superseded tells that the lead was merged into one that has the same delivery.
 	Superseded bool
 	// RungAt is the last time another ringing delivery was sent to one of the phones, at this destination, and confirmed.
