@@ -77,6 +77,7 @@ select
       and (d.sending_at is null or d.sending_at < t.since)
       and (d.created_at <= t.since or d.dedupe not like 'operator %' and l.first_source_time <= t.lost_until)
   ) as may_have_rung,
+  case when d.sending_at is not null then d.told::text end as own_told,
   was.told, was.known_as, was.arriving,
   busy.in_flight, busy.unknown_at, busy.rung_at,
   greatest(busy.dialled_at, others.called_at, attempts.dialled_at) as dialled_at,
@@ -276,6 +277,7 @@ type candidateRow struct {
 	DialledAt   *time.Time
 	Dials       []time.Time
 	MayHaveRung *bool
+	OwnTold     *string
 	Told        *string
 	KnownAs     *string
 	Arriving    *bool
@@ -311,6 +313,10 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 	var was pipeline.LeadView
 	if r.Told != nil && json.Unmarshal([]byte(*r.Told), &was) == nil {
 		c.Was = &was
+		var own pipeline.LeadView
+		if r.OwnTold != nil && json.Unmarshal([]byte(*r.OwnTold), &own) == nil {
+			c.Was = was.OrElse(own, c.Lead)
+		}
 	}
 	return c
 }

@@ -100,3 +100,35 @@ func TestUpdateWaitsForAPerson(t *testing.T) {
 	r.drain(e)
 	r.want(update, "confirmed", "", "", 0)
 }
+
+// TestLostUpdateIsTakenBack sends the lead as it is after a change whose answer was lost, though that is what was told before.
+func TestLostUpdateIsTakenBack(t *testing.T) {
+	r := newRig(t)
+	var told []string
+	outcome := pipeline.OutcomeUnknown
+	r.vendor.ops["update_lead"] = deliver.Operation{
+		Class: deliver.Repeatable, NoPhone: true, Render: func(deliver.View) string { return "update" },
+		Differs: func(v deliver.View) bool { return v.Lead.FirstName != v.Was.FirstName },
+		Send: func(_ context.Context, v deliver.View) (pipeline.Outcome, error) {
+			told = append(told, v.Lead.FirstName)
+			return pipeline.Outcome{State: outcome}, nil
+		},
+	}
+	lead, phone := r.lead()
+	e := r.engine(deliver.Settings{})
+	r.order(store.NewDelivery{Operation: "insert_lead", LeadID: lead, Phone: phone})
+	r.drain(e)
+	r.exec(`update pipeline.leads set contact_first_name = 'Beth' where lead_id = $1`, lead)
+	r.clock.Advance(time.Hour)
+	update := r.order(store.NewDelivery{Operation: "update_lead", LeadID: lead, Phone: phone})
+	r.drain(e)
+	r.want(update, "ready", "", pipeline.HoldRetry, 0)
+	r.exec(`update pipeline.leads set contact_first_name = 'Ann' where lead_id = $1`, lead)
+	outcome = pipeline.OutcomeConfirmed
+	r.clock.Advance(time.Hour)
+	r.drain(e)
+	r.want(update, "confirmed", "", "", 0)
+	if len(told) != 2 || told[0] != "Beth" || told[1] != "Ann" {
+		t.Errorf("told %q, want Beth, then Ann", told)
+	}
+}

@@ -39,3 +39,39 @@ func (v LeadView) Differs(o LeadView) []Field {
 	}
 	return fields
 }
+
+// OrElse is what somebody knows of a lead who was told one of two views, nobody knows which: of a field that only one of them has
+// as the lead has it now, it takes the other. So what is told is all that may be lacking.
+func (v LeadView) OrElse(other, now LeadView) *LeadView {
+	differ := now.Differs(other)
+	for _, f := range []struct {
+		name Field
+		v    *string
+		o    string
+	}{
+		{FieldBusinessName, &v.BusinessName, other.BusinessName},
+		{FieldContactFirstName, &v.FirstName, other.FirstName},
+		{FieldContactLastName, &v.LastName, other.LastName},
+		{FieldEmail, &v.Email, other.Email},
+		{FieldPhone, &v.Phone, other.Phone},
+		{FieldIndustry, &v.Industry, other.Industry},
+		{FieldMonthlyRevenue, &v.MonthlyRevenue, other.MonthlyRevenue},
+		{FieldRequestedAmount, &v.RequestedAmount, other.RequestedAmount},
+		{FieldPriority, &v.Priority, other.Priority},
+		{FieldTimezone, &v.Timezone, other.Timezone},
+		{FieldCity, &v.City, other.City},
+		{FieldState, &v.State, other.State},
+		{FieldPostalCode, &v.PostalCode, other.PostalCode},
+	} {
+		if slices.Contains(differ, f.name) {
+			*f.v = f.o
+		}
+	}
+	if slices.Contains(differ, FieldTags) {
+		v.Tags = other.Tags
+	}
+	if slices.Contains(differ, FieldCustom) {
+		v.Custom = other.Custom
+	}
+	return &v
+}
