@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,7 +68,10 @@ func updateKey(v deliver.View) string {
 func lendworksChanges(v deliver.View) map[string]any {
 	body, _ := lendworks.LeadBody(v.Lead, false)
 	if v.Was != nil {
-		was, _ := lendworks.LeadBody(*v.Was, false)
+		told := *v.Was
+		// A lead of which nobody said so is told without, and is of normal priority in its row.
+		told.Priority = cmp.Or(told.Priority, "normal")
+		was, _ := lendworks.LeadBody(told, false)
 		maps.DeleteFunc(body, func(name string, value any) bool { return reflect.DeepEqual(was[name], value) })
 	}
 	var params store.UpdateParams

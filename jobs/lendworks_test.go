@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/trunkline/trunkline/jobs"
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/lendworks"
+	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/sandbox"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 	"github.com/trunkline/trunkline/sync/walk"
@@ -85,5 +88,23 @@ func TestLendWorksWindows(t *testing.T) {
 	}
 	if wrong := box.Violations(); len(wrong) > 0 {
 		t.Error(wrong)
+	}
+}
+
+// TestNormalPriorityIsNoChange tells LendWorks of no priority that nobody gave.
+func TestNormalPriorityIsNoChange(t *testing.T) {
+	t.Parallel()
+	update, ok := jobs.LendWorks(nil).Operation(store.OpUpdateLead)
+	if !ok {
+		t.Fatal("no operation")
+	}
+	for _, c := range []struct {
+		was, now string
+		differs  bool
+	}{{"", "normal", false}, {"normal", "normal", false}, {"", "urgent", true}, {"urgent", "normal", true}} {
+		v := deliver.View{Lead: pipeline.LeadView{Priority: c.now}, Was: &pipeline.LeadView{Priority: c.was}}
+		if got := update.Differs(v); got != c.differs {
+			t.Errorf("from %q to %q: differs is %t", c.was, c.now, got)
+		}
 	}
 }
