@@ -149,10 +149,6 @@ func (r *Reconciler) activeNow(ctx context.Context, tx pgx.Tx, org uuid.UUID, ph
 	return active, err
 }
 
-// obligationAhead puts an opt-out ahead of every push that waits: what is due is taken in the order of not_before, and a queue of
-// pushes may take hours at a dialler's rate.
-const obligationAhead = 365 * 24 * time.Hour
-
 // oblige orders the do-not-call entry at every dialler. The number of lifts so far is part of the dedupe value: the same
 // opt-out told again obliges nobody again, one after a lift does.
 func (r *Reconciler) oblige(ctx context.Context, tx pgx.Tx, f *folded, phones []string, lifts map[string]int) ([]string, error) {
@@ -161,7 +157,7 @@ func (r *Reconciler) oblige(ctx context.Context, tx pgx.Tx, f *folded, phones []
 		for _, phone := range phones {
 			orders = append(orders, NewDelivery{
 				Org: f.org, Account: DefaultAccount, Destination: destination, Operation: pipeline.OperationAddDNC, Class: pipeline.ClassRepeatable,
-				Phone: phone, SourceTime: f.now, NotBefore: f.now.Add(-obligationAhead), Dedupe: fmt.Sprintf("%s#%d", phone, lifts[phone]),
+				Phone: phone, SourceTime: f.now, NotBefore: f.now, Dedupe: fmt.Sprintf("%s#%d", phone, lifts[phone]),
 			})
 		}
 	}

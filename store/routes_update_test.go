@@ -1,7 +1,11 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -80,6 +84,41 @@ func TestRefusedUpdateIsNotTheLast(t *testing.T) {
 		if _, err := w.db.Pool.Exec(t.Context(), `update ops.deliveries set state = $1 where state = 'ready'`, []string{"rejected", "cancelled", "expired"}[i]); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestClaimsGoByRank claims an opt-out before a push, and a push before an update, whichever was ordered first.
+func TestClaimsGoByRank(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.rec.Blockers = []string{"dialedin"}
+	w.routes("dialedin", "", "lendworks", "")
+	w.at(5)
+	w.lead("1", 5, "Salem", phone(phoneA))
+	w.arrived()
+	w.lead("1", 6, "Eugene", phone(phoneA))
+	w.at(7)
+	w.lead("2", 7, "Salem", phone(phoneB))
+	w.at(8)
+	w.land(foldRecord{pipeline.SourceConvoso, "out", 8, pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: "+15032220077", Reason: "DNC"}}}})
+	w.drain()
+	var got []string
+	for range 3 {
+		now := w.db.Now().AddDate(50, 0, 0)
+		claimed, err := w.db.ClaimDeliveries(t.Context(), pipeline.DeliveryClaim{
+			Destination: "dialedin", Owner: uuid.New(), Now: now, Until: now.Add(time.Hour), Limit: 1,
+		})
+		if err != nil || len(claimed) != 1 {
+			t.Fatalf("claimed %d after %v: %v", len(claimed), got, err)
+		}
+		var operation string
+		if err := w.db.Pool.QueryRow(t.Context(), `select operation from ops.deliveries where id = $1`, claimed[0].ID).Scan(&operation); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, operation)
+	}
+	if want := []string{pipeline.OperationAddDNC, store.OpInsertLead, store.OpUpdateLead}; !slices.Equal(got, want) {
+		t.Errorf("claimed %v, want %v", got, want)
 	}
 }
 
