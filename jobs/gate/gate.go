@@ -218,7 +218,7 @@ func (g *Gate) Recheck(ctx context.Context) error {
 	switch {
 	case b.Paused > 0:
 		return g.refusal(vendorapi.Limited, max(b.Paused, vendorapi.MinWait), errors.New("the account was paused meanwhile"))
-	case b.Denied && !g.probing.Load():
+	case b.Denied && !g.probing.CompareAndSwap(true, false):
 		return g.refusal(vendorapi.Denied, max(b.ProbeIn, vendorapi.MinWait), errors.New("credentials were refused meanwhile"))
 	case b.Denied:
 		return nil
