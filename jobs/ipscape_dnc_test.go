@@ -2,7 +2,7 @@ package jobs_test
 
 import (
 	"context"
-	"io"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -41,7 +41,7 @@ func TestOptOutCompletesEveryLead(t *testing.T) {
 		id := path.Base(r.URL.Path)
 		w.Header().Set("Content-Type", "application/json")
 		if r.Method == http.MethodGet {
-			_, _ = io.WriteString(w, `{"leadId":`+id+`,"completed":`+map[bool]string{true: "true", false: "false"}[done[id]]+`}`)
+			_ = json.NewEncoder(w).Encode(map[string]any{"leadId": json.Number(id), "completed": done[id]})
 			return
 		}
 		if status := answers[id]; status != 0 {
