@@ -99,7 +99,8 @@ func (db *DB) RetrySeenDelivery(ctx context.Context, tx pgx.Tx, id uuid.UUID, se
 
 func retryMove(id uuid.UUID, now time.Time) *deliveryMove {
 	return &deliveryMove{
-		id, "retrying", deliveryRetrySQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
+		id, "retrying", deliveryRetrySQL,
+		pgx.StrictNamedArgs{"id": id, "now": micros(now)},
 		func(s pipeline.DeliveryState) bool { return s != pipeline.DeliveryConfirmed },
 	}
 }
@@ -127,7 +128,8 @@ func (db *DB) CancelSeenDelivery(ctx context.Context, tx pgx.Tx, id uuid.UUID, s
 
 func cancelMove(id uuid.UUID, now time.Time) *deliveryMove {
 	return &deliveryMove{
-		id, "cancelling", deliveryCancelSQL, pgx.StrictNamedArgs{"id": id, "now": micros(now)},
+		id, "cancelling", deliveryCancelSQL,
+		pgx.StrictNamedArgs{"id": id, "now": micros(now)},
 		func(s pipeline.DeliveryState) bool { return !s.Final() },
 	}
 }
@@ -158,7 +160,8 @@ func (db *DB) ResolveSeenDelivery(ctx context.Context, tx pgx.Tx, id uuid.UUID, 
 
 func resolveMove(id uuid.UUID, as pipeline.DeliveryState, now time.Time) *deliveryMove {
 	return &deliveryMove{
-		id, "resolving", deliveryResolveSQL, pgx.StrictNamedArgs{"id": id, "state": string(as), "now": micros(now)},
+		id, "resolving", deliveryResolveSQL,
+		pgx.StrictNamedArgs{"id": id, "state": string(as), "now": micros(now)},
 		func(s pipeline.DeliveryState) bool { return s == pipeline.DeliveryUnknown },
 	}
 }
