@@ -23,9 +23,6 @@ type UnmappedCode struct {
 	Calls      int64
 	// LastAt is when the last of the calls was (UTC).
 	LastAt time.Time
-	// Known tells that other codes of the source are mapped, so that this one was forgotten; a source without any rule has its
-	// codes passed through on purpose.
-	Known bool
 }
 
 const organisationIDsSQL = `
@@ -61,10 +58,6 @@ func (r *Reconciler) UnmappedCodes(ctx context.Context) ([]UnmappedCode, error) 
 		if err != nil {
 			return nil, err
 		}
-		known := map[pipeline.Source]bool{}
-		for _, rule := range rules.Dispositions.List() {
-			known[rule.Source] = true
-		}
 		rows, err := r.DB.Pool.Query(ctx, recentCodesSQL, pgx.StrictNamedArgs{"org": org, "since": r.DB.Now().Add(-UnmappedSpan)})
 		if err != nil {
 			return nil, fmt.Errorf("counting codes: %w", err)
@@ -75,7 +68,7 @@ func (r *Reconciler) UnmappedCodes(ctx context.Context) ([]UnmappedCode, error) 
 			_, mapped := rules.Dispositions.Of(source, c.Code)
 			// A client of our API tells of a dialler's call in the API's words.
 			if _, ours := rules.Dispositions.Of(pipeline.SourceAPI, c.Code); !mapped && !ours {
-				c.Known, c.LastAt = known[source], c.LastAt.UTC()
+				c.LastAt = c.LastAt.UTC()
 				list = append(list, c)
 			}
 			return nil

@@ -3,8 +3,6 @@ package status
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -278,24 +276,16 @@ func (s *Status) readAttention(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
-// readUnmapped tells of codes that nobody has said anything of. One of a source whose other codes are mapped is amiss.
+// readUnmapped tells of codes that nobody has said anything of. They are no problem of the daemon's: calls with them are kept, and
+// only count under their raw code until an operator maps them.
 func (s *Status) readUnmapped(ctx context.Context, db *store.DB, rules *pipeline.Rules) error {
 	codes, err := (&store.Reconciler{DB: db, Rules: *rules}).UnmappedCodes(ctx)
 	if err != nil {
 		return err
 	}
-	amiss := map[string]int{}
-	for i := range codes {
+	for i := range codes[:min(len(codes), unmappedShown)] {
 		c := &codes[i]
-		if c.Known {
-			amiss[c.Source]++
-		}
-		if len(s.Unmapped) < unmappedShown {
-			s.Unmapped = append(s.Unmapped, Unmapped{c.Source, c.Code, c.Name, c.Calls})
-		}
-	}
-	for _, source := range slices.Sorted(maps.Keys(amiss)) {
-		s.wrong(Many(amiss[source], "code", "codes")+" of "+source+" that no rule maps", "", "trunkline dispositions list --unmapped")
+		s.Unmapped = append(s.Unmapped, Unmapped{c.Source, c.Code, c.Name, c.Calls})
 	}
 	return nil
 }
