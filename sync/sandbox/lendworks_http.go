@@ -156,7 +156,9 @@ func (l *LendWorks) once(act action) action {
 			}
 			l.replayed++
 			out := known.reply
-			out.header = out.header.Clone()
+			if out.header = out.header.Clone(); out.header == nil {
+				out.header = http.Header{}
+			}
 			out.header.Set("Idempotency-Key-Replay", "true")
 			return out
 		}
@@ -167,7 +169,10 @@ func (l *LendWorks) once(act action) action {
 		defer l.mu.Unlock()
 		delete(l.idem, key)
 		if out.status/100 == 2 {
-			l.idem[key] = &idempotent{at: now, body: request, reply: out}
+			// The answer's own headers are still written to.
+			kept := out
+			kept.header = out.header.Clone()
+			l.idem[key] = &idempotent{at: now, body: request, reply: kept}
 		}
 		return out
 	}
