@@ -120,13 +120,19 @@ type closure struct {
 	// seeds are the records to start from; optOut are phones whose opt-outs one of them changes.
 	seeds  map[int64]bool
 	optOut map[string]bool
+	// take is asked which of some records are to be treated as seeds too, which taken then holds; it may be nil.
+	take  func(ctx context.Context, ids []int64) ([]int64, error)
+	taken []int64
 	// have are the keys of each record as ops.record_keys has them.
 	have map[int64]map[recordKey]bool
 }
 
-func loadClosure(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64, old []keyName, blocked map[string]bool) (*closure, error) {
+func loadClosure(
+	ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64, old []keyName, blocked map[string]bool,
+	take func(ctx context.Context, ids []int64) ([]int64, error),
+) (*closure, error) {
 	c := &closure{
-		tx: tx, org: org, blocked: blocked, records: map[int64]bool{}, keys: map[keyName]bool{}, phones: map[string]bool{},
+		tx: tx, org: org, blocked: blocked, take: take, records: map[int64]bool{}, keys: map[keyName]bool{}, phones: map[string]bool{},
 		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, shared: map[string]bool{}, whole: map[string]bool{},
 		seeds: map[int64]bool{}, optOut: map[string]bool{}, have: map[int64]map[recordKey]bool{},
 	}
@@ -193,6 +199,9 @@ cross join lateral (
 func (c *closure) expand(ctx context.Context) error {
 	for len(c.fresh) > 0 || len(c.todo) > 0 {
 		if len(c.fresh) > 0 {
+			if err := c.takeFresh(ctx); err != nil {
+				return err
+			}
 			rows, err := c.tx.Query(ctx, keysOfRecordsSQL, pgx.StrictNamedArgs{"ids": c.fresh})
 			if err != nil {
 				return fmt.Errorf("reading the keys of records: %w", err)
@@ -225,6 +234,22 @@ func (c *closure) expand(ctx context.Context) error {
 		c.todo = nil
 		c.addRecords(ids)
 	}
+	return nil
+}
+
+// takeFresh asks before the keys are read: what a seed tells counts for more.
+func (c *closure) takeFresh(ctx context.Context) error {
+	if c.take == nil {
+		return nil
+	}
+	taken, err := c.take(ctx, c.fresh)
+	if err != nil {
+		return err
+	}
+	for _, id := range taken {
+		c.seeds[id] = true
+	}
+	c.taken = append(c.taken, taken...)
 	return nil
 }
 

@@ -32,6 +32,9 @@ type Reconciler struct {
 	// WakeWebhooks is called in the transaction when it ordered webhooks. Where it is nil nothing is told of: a rebuild, which
 	// brings about nothing new, sets none (law 7).
 	WakeWebhooks func(ctx context.Context, tx pgx.Tx) error
+	// Batch is how many queued records one transaction begins with at the most; 0 means 250. Whatever else is queued of the same
+	// leads is folded with them, so that it need not be large for a lead to be folded once, and a small one keeps memory low.
+	Batch int
 	// Observe is told of every batch; it may be nil.
 	Observe func(records, leads, calls int, took time.Duration)
 	// Sped is told how long after its lead came to be a first push was ordered (ready), or a pushed lead was first dialled or
@@ -42,18 +45,16 @@ type Reconciler struct {
 	repairing bool
 }
 
-// reconcileBatch is how many records one transaction folds at the most. A lead is folded once in each batch that holds one of
-// its calls, so that large batches save most of the work of a first sync; in the daily run a batch is what has just come.
-const reconcileBatch = 2000
+// reconcileBatch is Reconciler.Batch where nothing else is said.
+const reconcileBatch = 250
 
 // reconcileHold is how long a batch may keep its organisation to itself before the next one is made smaller: a write whose
 // answer shows its result waits for it.
 const reconcileHold = time.Second
 
 // reconcileRead is how many records a batch may read, those that belong together with what it folds included, before the next
-// one is made smaller. It keeps the memory of a fold, some kilobytes a record, from growing with the history of leads. A
-// tighter bound would save memory and cost speed: a lead is read again in every batch that holds one of its calls.
-const reconcileRead = 8000
+// one is made smaller. It keeps the memory of a fold, some kilobytes a record, from growing with the history of leads.
+const reconcileRead = 2000
 
 const reconcileOrgSQL = `
 select org_id
@@ -66,7 +67,8 @@ limit 1`
 func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 	total := 0
 	busy := []uuid.UUID{}
-	most := reconcileBatch
+	most := r.batchSize()
+	ahead := map[uuid.UUID]int64{}
 	for over := r.DB.Now().Add(drainTurn); ; {
 		if !r.DB.Now().Before(over) {
 			return total, ErrMore
@@ -79,6 +81,13 @@ func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 		if err != nil {
 			return total, fmt.Errorf("looking for records to fold: %w", err)
 		}
+		keyed, err := r.keyAhead(ctx, org, ahead)
+		if err != nil {
+			return total, fmt.Errorf("keying records of organisation %s ahead: %w", org, err)
+		}
+		if keyed {
+			continue
+		}
 		n, err := r.batch(ctx, org, &most)
 		if err != nil {
 			return total, fmt.Errorf("folding records of organisation %s: %w", org, err)
@@ -90,24 +99,30 @@ func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 	}
 }
 
+func (r *Reconciler) batchSize() int {
+	if r.Batch > 0 {
+		return r.Batch
+	}
+	return reconcileBatch
+}
+
 // The lock makes one batch of an organisation at a time. Locking each key of a component instead would let two batches
 // run side by side, at thousands of locks a batch; one organisation's records fold faster than they come either way.
 const reconcileLockSQL = `select pg_try_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || @org::text, 0))`
 
+// A record is of one organisation, so that its number alone finds it: asked for both, Postgres reads all of the queue.
 const reconcileClaimSQL = `
 with claimed as (
-  select org_id, queue_id
+  select record_id
   from ops.reconcile_queue
   where org_id = @org
   order by queue_id
   limit @most
   for update skip locked
 )
-delete from ops.reconcile_queue q
-using claimed c
-where q.org_id = c.org_id
-  and q.queue_id = c.queue_id
-returning q.record_id`
+delete from ops.reconcile_queue
+where record_id = any (array (select record_id from claimed))
+returning record_id`
 
 // batch folds one batch; it returns 0 when another daemon is folding this organisation. A batch that fails is tried again
 // with fewer records, down to one: that one is set aside, and never stops the others (law 13). One that takes Postgres too
@@ -116,16 +131,16 @@ returning q.record_id`
 func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, error) {
 	for ; ; *most = max(1, *most/8) {
 		started := r.DB.Now()
-		seeds, read, err := r.attempt(ctx, org, *most)
+		seeds, f, err := r.attempt(ctx, org, *most)
 		switch {
+		case err == nil && f == nil:
+			return 0, nil
 		case err == nil && r.DB.Now().Sub(started) > reconcileHold:
 			*most = max(1, *most/2)
-			return len(seeds), nil
-		case err == nil && read > 0:
-			*most = max(1, min(reconcileBatch, *most*4, len(seeds)*reconcileRead/read))
-			return len(seeds), nil
+			return len(f.seeds), nil
 		case err == nil:
-			return len(seeds), nil
+			*most = max(1, min(r.batchSize(), *most*4, len(seeds)*reconcileRead/len(f.told)))
+			return len(f.seeds), nil
 		case ctx.Err() != nil, Unavailable(err) && !tookTooLong(err), errors.Is(err, errWake):
 			return 0, err
 		case *most == 1 && len(seeds) == 1 && tookTooLong(err):
@@ -138,11 +153,10 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, 
 	}
 }
 
-// attempt folds up to a number of queued records in one transaction, and returns which ones, also when it fails, and how many
-// records it read for that.
-func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seeds []int64, read int, err error) {
+// attempt folds up to a number of queued records in one transaction, with what is queued of the same leads. It returns those it
+// began with, also when it fails, and what was folded; that is nil where there was nothing or somebody else is folding.
+func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seeds []int64, out *folded, err error) {
 	started := r.DB.Now()
-	var out *folded
 	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var got bool
 		if err := tx.QueryRow(ctx, reconcileLockSQL, pgx.StrictNamedArgs{"org": org}).Scan(&got); err != nil {
@@ -163,13 +177,13 @@ func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seed
 		return err
 	})
 	if err != nil || out == nil {
-		return seeds, 0, err
+		return seeds, nil, err
 	}
 	r.tellSped(out)
 	if r.Observe != nil {
-		r.Observe(len(seeds), len(out.result.Leads), len(out.result.Calls), r.DB.Now().Sub(started))
+		r.Observe(len(out.seeds), len(out.result.Leads), len(out.result.Calls), r.DB.Now().Sub(started))
 	}
-	return seeds, len(out.told), nil
+	return seeds, out, nil
 }
 
 const queueDropSQL = `delete from ops.reconcile_queue where org_id = @org and record_id = @id`
@@ -216,16 +230,10 @@ func (r *Reconciler) setAside(ctx context.Context, org uuid.UUID, id int64, prob
 
 const reconcileWaitSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || @org::text, 0))`
 
-// The rows are the newest, written by this very transaction; the limit ends the scan when all are found.
 const queueTakeSQL = `
 delete from ops.reconcile_queue
-where org_id = @org
-  and queue_id = any (array (
-  select queue_id
-  from ops.reconcile_queue
-  where org_id = @org and record_id = any(@ids)
-  order by queue_id desc
-  limit @count))`
+where record_id = any(@ids)
+returning record_id`
 
 // FoldNow folds the given records in the caller's transaction, for a write whose answer shows its result, and takes them
 // from the queue. The lock is the transaction's until its end.
@@ -240,7 +248,7 @@ func (r *Reconciler) FoldNow(ctx context.Context, tx pgx.Tx, org uuid.UUID, reco
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, queueTakeSQL, pgx.StrictNamedArgs{"org": org, "ids": records, "count": len(records)}); err != nil {
+	if _, err := tx.Exec(ctx, queueTakeSQL, pgx.StrictNamedArgs{"ids": records}); err != nil {
 		return fmt.Errorf("taking folded records from the queue: %w", err)
 	}
 	// The commit is the caller's and all but done.
@@ -364,8 +372,12 @@ func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
 // gather finds and reads everything that belongs together with the seeds. A record may have landed anew since its keys were
 // written, and be read here before its own turn: its keys are brought in step, and the search goes on until none differs.
 func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []int64, gone []keyName) (err error) {
+	take := func(ctx context.Context, ids []int64) ([]int64, error) { return f.take(ctx, tx, ids) }
+	if f.shadow || r.repairing {
+		take = nil
+	}
 	for {
-		if f.region, err = loadClosure(ctx, tx, f.org, start, gone, f.rules.Blocked); err != nil {
+		if f.region, err = loadClosure(ctx, tx, f.org, start, gone, f.rules.Blocked, take); err != nil {
 			return err
 		}
 		fresh := f.region.untold(f.told)
@@ -385,7 +397,7 @@ func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []i
 		if err != nil {
 			return err
 		}
-		start, gone = append(start, drifted...), append(gone, more...)
+		start, gone = slices.Concat(start, f.region.taken, drifted), append(gone, more...)
 	}
 }
 
