@@ -68,7 +68,7 @@ func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 	total := 0
 	busy := []uuid.UUID{}
 	most := r.batchSize()
-	ahead := map[uuid.UUID]int64{}
+	keyed := map[uuid.UUID]*ahead{}
 	for over := r.DB.Now().Add(drainTurn); ; {
 		if !r.DB.Now().Before(over) {
 			return total, ErrMore
@@ -81,11 +81,14 @@ func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 		if err != nil {
 			return total, fmt.Errorf("looking for records to fold: %w", err)
 		}
-		keyed, err := r.keyAhead(ctx, org, ahead)
+		if keyed[org] == nil {
+			keyed[org] = &ahead{}
+		}
+		more, err := r.keyAhead(ctx, org, keyed[org])
 		if err != nil {
 			return total, fmt.Errorf("keying records of organisation %s ahead: %w", org, err)
 		}
-		if keyed {
+		if more {
 			continue
 		}
 		n, err := r.batch(ctx, org, &most)

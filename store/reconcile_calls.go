@@ -169,15 +169,25 @@ delete from pipeline.call_events e
 using unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, account_id, external_call_id)
 where e.org_id = @org and e.source = k.source and e.account_id = k.account_id and e.external_call_id = k.external_call_id`
 
-const eventsInsertSQL = `
-insert into pipeline.call_events (
-  org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by, event_id,
-  external_call_id_given, agent_source, agent_account_id, agent_external_id, direction, duration_s, notes, metadata, told_at)
-select
-  org_id, source, account_id, external_call_id, event_type, occurred_at, disposition, lead_id, told_by, event_id,
-  external_call_id_given, agent_source, agent_account_id, agent_external_id, direction, duration_s, notes, metadata, told_at
-from jsonb_populate_recordset(null::pipeline.call_events, @rows::jsonb)
-on conflict do nothing`
+// copyEvents writes the steps of calls that have none in the table.
+func copyEvents(ctx context.Context, tx pgx.Tx, events []eventRow) error {
+	if len(events) == 0 {
+		return nil
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pipeline", "call_events"},
+		[]string{
+			"org_id", "source", "account_id", "external_call_id", "event_type", "occurred_at", "disposition", "lead_id", "told_by", "event_id",
+			"external_call_id_given", "agent_source", "agent_account_id", "agent_external_id", "direction", "duration_s", "notes", "metadata", "told_at",
+		},
+		pgx.CopyFromSlice(len(events), func(i int) ([]any, error) {
+			e := &events[i]
+			return []any{
+				e.OrgID, e.Source, e.Account, e.ExternalID, e.Type, e.OccurredAt, e.Disposition, e.LeadID, e.ToldBy, e.EventID,
+				e.GivenID, e.AgentSource, e.AgentAccount, e.AgentExternalID, e.Direction, e.Seconds, e.Notes, e.Metadata, e.ToldAt,
+			}, nil
+		}))
+	return err
+}
 
 // callNames are the keys of calls as parallel arrays.
 type callNames struct{ sources, accounts, ids []string }
@@ -263,7 +273,7 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, eventsDeleteSQL, changed.args(f)); err != nil {
 		return fmt.Errorf("replacing call events: %w", err)
 	}
-	if err := upsertRows(ctx, tx, eventsInsertSQL, events); err != nil {
+	if err := copyEvents(ctx, tx, events); err != nil {
 		return fmt.Errorf("writing call events: %w", err)
 	}
 	return f.writeAgents(ctx, tx, mergeNames(agentsOf(rows, events), before))

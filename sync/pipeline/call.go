@@ -155,7 +155,8 @@ func (c *Call) tell(t *Told, f *CallFact, order int) {
 		if e.OccurredAt.IsZero() {
 			e.OccurredAt = t.Stamp.At
 		}
-		e.OccurredAt = e.OccurredAt.UTC()
+		// The pipeline keeps microseconds: steps that differ by less are one.
+		e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
 		told := ToldEvent{CallEvent: e, ToldBy: t.Ref, ToldAt: t.FirstSeenAt, order: order}
 		if i := slices.IndexFunc(c.Events, told.same); i >= 0 {
 			c.Events[i].complete(&told)
