@@ -32,7 +32,7 @@ type Reconciler struct {
 	// WakeWebhooks is called in the transaction when it ordered webhooks. Where it is nil nothing is told of: a rebuild, which
 	// brings about nothing new, sets none (law 7).
 	WakeWebhooks func(ctx context.Context, tx pgx.Tx) error
-	// Batch is how many queued records one transaction begins with at the most; 0 means 250. Whatever else is queued of the same
+	// Batch is how many queued records one transaction begins with at the most; 0 means 150. Whatever else is queued of the same
 	// leads is folded with them, so that it need not be large for a lead to be folded once, and a small one keeps memory low.
 	Batch int
 	// Observe is told of every batch; it may be nil.
@@ -46,15 +46,18 @@ type Reconciler struct {
 }
 
 // reconcileBatch is Reconciler.Batch where nothing else is said.
-const reconcileBatch = 250
+const reconcileBatch = 150
 
 // reconcileHold is how long a batch may keep its organisation to itself before the next one is made smaller: a write whose
 // answer shows its result waits for it.
 const reconcileHold = time.Second
 
-// reconcileRead is how many records a batch may read, those that belong together with what it folds included, before the next
-// one is made smaller. It keeps the memory of a fold, some kilobytes a record, from growing with the history of leads.
-const reconcileRead = 2000
+// reconcileRead is about how many records a batch may read for each that it may begin with. It keeps the memory of a fold, some
+// kilobytes a record, from growing with the history of leads.
+const reconcileRead = 4
+
+// errTooMuch stops a batch with which far more belongs together than it may read, before that is read.
+var errTooMuch = errors.New("too much belongs together with the batch")
 
 const reconcileOrgSQL = `
 select org_id
@@ -136,13 +139,15 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, 
 		started := r.DB.Now()
 		seeds, f, err := r.attempt(ctx, org, *most)
 		switch {
+		case errors.Is(err, errTooMuch):
+			continue
 		case err == nil && f == nil:
 			return 0, nil
 		case err == nil && r.DB.Now().Sub(started) > reconcileHold:
 			*most = max(1, *most/2)
 			return len(f.seeds), nil
 		case err == nil:
-			*most = max(1, min(r.batchSize(), *most*4, len(seeds)*reconcileRead/len(f.told)))
+			*most = max(1, min(r.batchSize(), *most*4, len(seeds)*r.batchSize()*reconcileRead/len(f.told)))
 			return len(f.seeds), nil
 		case ctx.Err() != nil, Unavailable(err) && !tookTooLong(err), errors.Is(err, errWake):
 			return 0, err
@@ -176,8 +181,13 @@ func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seed
 		if err != nil || len(seeds) == 0 {
 			return err
 		}
-		out, err = r.fold(ctx, tx, org, seeds)
-		return err
+		f := newFolded(org, r.DB.Now(), seeds)
+		f.splits = len(f.seeds)
+		if err = r.foldInto(ctx, tx, f); err != nil {
+			return err
+		}
+		out = f
+		return nil
 	})
 	if err != nil || out == nil {
 		return seeds, nil, err
@@ -279,6 +289,8 @@ type folded struct {
 	region *closure
 	result pipeline.Result
 	ids    pipeline.Assignment
+	// splits is into how many batches what is folded could be split; more than one lets a batch be refused for its size.
+	splits int
 	// sped are the steps that leads take with this fold.
 	sped []sped
 	// force writes rows also where the stored hash says that nothing changed.
@@ -298,49 +310,54 @@ func newFolded(org uuid.UUID, now time.Time, seeds []int64) *folded {
 
 func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64) (*folded, error) {
 	f := newFolded(org, r.DB.Now(), seeds)
+	return f, r.foldInto(ctx, tx, f)
+}
+
+// foldInto folds what belongs together with f's seeds and writes what changed.
+func (r *Reconciler) foldInto(ctx context.Context, tx pgx.Tx, f *folded) error {
 	f.force = r.repairing
 	if err := r.compute(ctx, tx, f); err != nil {
-		return nil, err
+		return err
 	}
 	if err := f.assign(ctx, tx); err != nil {
-		return nil, err
+		return err
 	}
 	before, err := r.watchWebhooks(ctx, tx, f)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.watchSteps(ctx, tx, f); err != nil {
-		return nil, err
+		return err
 	}
 	changed, err := f.writeLeads(ctx, tx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := f.writeCalls(ctx, tx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := f.writePresence(ctx, tx); err != nil {
-		return nil, err
+		return err
 	}
 	destinations, err := r.writeDNC(ctx, tx, f)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var pushed []string
 	if !r.repairing {
 		if err := r.announce(ctx, tx, f, before, changed); err != nil {
-			return nil, err
+			return err
 		}
 		if pushed, err = r.push(ctx, tx, f, changed); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if destinations = append(destinations, pushed...); len(destinations) > 0 && r.Wake != nil {
 		if err := r.Wake(ctx, tx, destinations); err != nil {
-			return nil, fmt.Errorf("%w: deliveries: %w", errWake, err)
+			return fmt.Errorf("%w: deliveries: %w", errWake, err)
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // compute folds all that belongs together with the seeds.
@@ -382,6 +399,9 @@ func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []i
 	for {
 		if f.region, err = loadClosure(ctx, tx, f.org, start, gone, f.rules.Blocked, take); err != nil {
 			return err
+		}
+		if len(f.region.records) > 2*r.batchSize()*reconcileRead && f.splits > 1 {
+			return errTooMuch
 		}
 		fresh := f.region.untold(f.told)
 		if err := r.tell(ctx, tx, f, fresh); err != nil {

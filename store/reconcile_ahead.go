@@ -10,7 +10,7 @@ import (
 
 // aheadBatch is how many queued records are keyed in one transaction, aheadWindow how much of the queue is looked at for them.
 const (
-	aheadBatch  = 500
+	aheadBatch  = 250
 	aheadWindow = 20_000
 )
 

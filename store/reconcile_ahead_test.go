@@ -42,6 +42,27 @@ func TestALeadIsFoldedOnceHoweverItsCallsAreQueued(t *testing.T) {
 	}
 }
 
+// A fold's memory follows from what it reads. Leads with eight calls each: five of them are too many for a batch of five.
+func TestABatchReadsNoMoreThanItMay(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	w.rec.Batch = 5
+	for lead := range 10 {
+		w.land(ownLead(fmt.Sprint(lead), 1))
+	}
+	for lead := range 10 {
+		for call := range 8 {
+			w.land(leadCall(fmt.Sprint(lead), fmt.Sprintf("%d-%d", lead, call), call))
+		}
+	}
+	most, records := 0, 0
+	w.rec.Observe = func(r, _, _ int, _ time.Duration) { most, records = max(most, r), records+r }
+	w.drain()
+	if most > 40 || records != 90 {
+		t.Errorf("%d records were folded, up to %d at once; want 90, at most 40", records, most)
+	}
+}
+
 // A version that lands while its record is folded with another's lead is not lost with the queue's row.
 func TestWhatLandsWhileItIsFoldedWithOthersIsFoldedAgain(t *testing.T) {
 	t.Parallel()

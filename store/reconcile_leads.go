@@ -375,7 +375,7 @@ func upsertRows[T any](ctx context.Context, tx pgx.Tx, sql string, rows []T) err
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, sql, pgx.StrictNamedArgs{"rows": string(text)})
+	_, err = tx.Exec(ctx, sql, pgx.StrictNamedArgs{"rows": json.RawMessage(text)})
 	return err
 }
 
