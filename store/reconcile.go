@@ -173,7 +173,7 @@ func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seed
 		if !got {
 			return nil
 		}
-		rows, err := tx.Query(ctx, reconcileClaimSQL, pgx.StrictNamedArgs{"org": org, "most": most})
+		rows, err := tx.Query(ctx, reconcileClaimSQL, planned, pgx.StrictNamedArgs{"org": org, "most": most})
 		if err != nil {
 			return fmt.Errorf("claiming records: %w", err)
 		}

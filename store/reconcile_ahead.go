@@ -20,6 +20,7 @@ type ahead struct {
 	keyless []int64
 }
 
+// The queue is empty one moment and long the next: what asks it is planned anew each time.
 const queueDeepSQL = `
 select exists (
   select
@@ -87,13 +88,13 @@ func (r *Reconciler) keyAhead(ctx context.Context, org uuid.UUID, a *ahead) (key
 // lookAhead finds queued records without keys, a window of the queue at a time.
 func (r *Reconciler) lookAhead(ctx context.Context, org uuid.UUID, a *ahead) error {
 	var deep bool
-	if err := r.DB.Pool.QueryRow(ctx, queueDeepSQL, pgx.StrictNamedArgs{"org": org, "most": r.batchSize()}).Scan(&deep); err != nil {
+	if err := r.DB.Pool.QueryRow(ctx, queueDeepSQL, planned, pgx.StrictNamedArgs{"org": org, "most": r.batchSize()}).Scan(&deep); err != nil {
 		return fmt.Errorf("asking how much is queued: %w", err)
 	}
 	for deep && len(a.keyless) == 0 {
 		var last *int64
 		args := pgx.StrictNamedArgs{"org": org, "after": a.after, "most": aheadWindow}
-		if err := r.DB.Pool.QueryRow(ctx, queueKeylessSQL, args).Scan(&last, &a.keyless); err != nil {
+		if err := r.DB.Pool.QueryRow(ctx, queueKeylessSQL, planned, args).Scan(&last, &a.keyless); err != nil {
 			return fmt.Errorf("listing queued records without keys: %w", err)
 		}
 		if last == nil {
@@ -116,7 +117,7 @@ func (f *folded) take(ctx context.Context, tx pgx.Tx, ids []int64) ([]int64, err
 	if len(unread) == 0 {
 		return nil, nil
 	}
-	rows, err := tx.Query(ctx, queueTakeSQL, pgx.StrictNamedArgs{"ids": unread})
+	rows, err := tx.Query(ctx, queueTakeSQL, planned, pgx.StrictNamedArgs{"ids": unread})
 	if err != nil {
 		return nil, fmt.Errorf("taking what belongs together from the queue: %w", err)
 	}
