@@ -102,6 +102,7 @@ func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 			busy = append(busy, org)
 		}
 		total += n
+		keyed[org].left -= n
 	}
 }
 

@@ -8,16 +8,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// aheadBatch is how many queued records are keyed in one transaction, aheadWindow how much of the queue is looked at for them.
+// aheadBatch is how many queued records are keyed in one transaction; aheadWindow is how much of the queue is keyed before its
+// folds begin, some seconds' work.
 const (
 	aheadBatch  = 250
 	aheadWindow = 20_000
 )
 
-// ahead is how far an organisation's queue has been looked at in this turn, and what was found there without keys.
+// ahead is the window of an organisation's queue that has been looked at: through which place, what is still to be keyed of it,
+// and how much of it is still to be folded.
 type ahead struct {
 	after   int64
 	keyless []int64
+	left    int
 }
 
 // The queue is empty one moment and long the next: what asks it is planned anew each time.
@@ -28,7 +31,6 @@ select exists (
   where org_id = @org
   offset @most)`
 
-// The window ends where it is full, else at the end of the queue.
 const queueKeylessSQL = `
 with looked as materialized (
   select queue_id, record_id
@@ -38,7 +40,7 @@ with looked as materialized (
   order by queue_id
   limit @most
 )
-select max(queue_id), coalesce(array_agg(record_id order by queue_id) filter (where k.keyed is null), '{}')
+select count(*)::integer, coalesce(max(queue_id), @after), coalesce(array_agg(record_id order by queue_id) filter (where k.keyed is null), '{}')
 from looked
 left join lateral (
   select true as keyed
@@ -85,22 +87,21 @@ func (r *Reconciler) keyAhead(ctx context.Context, org uuid.UUID, a *ahead) (key
 	return true, err
 }
 
-// lookAhead finds queued records without keys, a window of the queue at a time.
+// lookAhead finds what has no keys in the next window of the queue, once the one before is folded.
 func (r *Reconciler) lookAhead(ctx context.Context, org uuid.UUID, a *ahead) error {
+	if a.left > 0 {
+		return nil
+	}
 	var deep bool
 	if err := r.DB.Pool.QueryRow(ctx, queueDeepSQL, planned, pgx.StrictNamedArgs{"org": org, "most": r.batchSize()}).Scan(&deep); err != nil {
 		return fmt.Errorf("asking how much is queued: %w", err)
 	}
-	for deep && len(a.keyless) == 0 {
-		var last *int64
-		args := pgx.StrictNamedArgs{"org": org, "after": a.after, "most": aheadWindow}
-		if err := r.DB.Pool.QueryRow(ctx, queueKeylessSQL, planned, args).Scan(&last, &a.keyless); err != nil {
-			return fmt.Errorf("listing queued records without keys: %w", err)
-		}
-		if last == nil {
-			return nil
-		}
-		a.after = *last
+	if !deep {
+		return nil
+	}
+	args := pgx.StrictNamedArgs{"org": org, "after": a.after, "most": aheadWindow}
+	if err := r.DB.Pool.QueryRow(ctx, queueKeylessSQL, planned, args).Scan(&a.left, &a.after, &a.keyless); err != nil {
+		return fmt.Errorf("listing queued records without keys: %w", err)
 	}
 	return nil
 }
