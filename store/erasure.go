@@ -61,6 +61,8 @@ type Receipt struct {
 
 	// also are records that only their text shows to be the person's.
 	also []int64
+	// searched is when the search began.
+	searched time.Time
 }
 
 // Known is by what a person is known.
@@ -143,8 +145,9 @@ order by lead_id`
 //  2. Bytes and texts are searched and emptied, a page at a time.
 //  3. All else goes in one transaction: records, pipeline, deliveries; and the receipt says when.
 //
-// The leads, by which the rest is found, go last, so that what a second order finds is what the first one left. What is told
-// by leads' and calls' own ids is kept out like what is told by phone.
+// A name that turns up on the way is hashed too, before anything is searched for it. The leads, by which the rest is found, go
+// last, so that what a second order finds is what the first one left. What is told by leads' and calls' own ids is kept out like
+// what is told by phone.
 func (e *Eraser) Erase(ctx context.Context, org uuid.UUID, who Identity) (Receipt, error) {
 	r := Receipt{Counts: map[string]int64{}}
 	var err error
@@ -174,18 +177,11 @@ values (@id, @org, @key_id, @now)
 on conflict (erasure_id) do update
 set finished_at = null`
 
-const erasureHashesSQL = `
-insert into ops.erasure_hashes (org_id, hash, kind, erasure_id)
-select @org, n.hash, n.kind, @id
-from unnest(@hashes::bytea[], @kinds::text[]) as n (hash, kind)
-order by n.hash
-on conflict do nothing`
-
 // A key is made for the first erasure only: later a missing one is missed.
 const erasuresNoneSQL = `
 select not exists (select from ops.erasures)`
 
-// begin commits the hashes of all names that are known.
+// begin notes the erasure with the hashes of all names that are known.
 func (e *Eraser) begin(ctx context.Context, org uuid.UUID, who Identity) (uuid.UUID, error) {
 	var first bool
 	if err := e.DB.Pool.QueryRow(ctx, erasuresNoneSQL).Scan(&first); err != nil {
@@ -197,15 +193,15 @@ func (e *Eraser) begin(ctx context.Context, org uuid.UUID, who Identity) (uuid.U
 	}
 	var id uuid.UUID
 	err = e.DB.InTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, erasureLockSQL); err != nil {
+		p, err := e.find(ctx, tx, org, who, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, erasureLockSQL, pgx.StrictNamedArgs{"org": org}); err != nil {
 			return fmt.Errorf("waiting for what is being landed: %w", err)
 		}
 		if _, err := e.DB.erasing(ctx, tx, org); err != nil {
 			return err // another key
-		}
-		p, err := e.find(ctx, tx, org, who, nil)
-		if err != nil {
-			return err
 		}
 		err = tx.QueryRow(ctx, erasureOfHashSQL, pgx.StrictNamedArgs{"org": org, "hash": key.hashOf(org, p.given)}).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -217,21 +213,37 @@ func (e *Eraser) begin(ctx context.Context, org uuid.UUID, who Identity) (uuid.U
 		if _, err := tx.Exec(ctx, erasureBeginSQL, pgx.StrictNamedArgs{"id": id, "org": org, "key_id": key.ID, "now": e.DB.Now()}); err != nil {
 			return fmt.Errorf("noting the erasure: %w", err)
 		}
-		return keepHashes(ctx, tx, &key, p, id)
+		return p.keepHashes(ctx, tx, &key, id)
 	})
 	return id, err
 }
 
-func keepHashes(ctx context.Context, tx pgx.Tx, key *ErasureKey, p *person, id uuid.UUID) error {
-	var hashes [][]byte
-	var kinds []string
-	for n := range p.hashes() {
-		hashes, kinds = append(hashes, key.hashOf(p.org, n)), append(kinds, n.Kind)
+// keepNames finds the person, and commits the hashes of names that have turned up since the last ones were. of are records that their
+// text shows to be theirs.
+func (e *Eraser) keepNames(ctx context.Context, org uuid.UUID, who Identity, id uuid.UUID, of []int64) (p *person, err error) {
+	key, err := e.DB.Erased.Key(false)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := tx.Exec(ctx, erasureHashesSQL, pgx.StrictNamedArgs{"org": p.org, "id": id, "hashes": hashes, "kinds": kinds}); err != nil {
-		return fmt.Errorf("keeping the hashes: %w", err)
+	for {
+		var kept bool
+		err := e.DB.InTx(ctx, func(tx pgx.Tx) error {
+			if p, err = e.find(ctx, tx, org, who, of); err != nil {
+				return err
+			}
+			if kept, err = p.kept(ctx, tx, &key); err != nil || kept {
+				return err
+			}
+			if _, err := tx.Exec(ctx, erasureLockSQL, pgx.StrictNamedArgs{"org": org}); err != nil {
+				return fmt.Errorf("waiting for what is being landed: %w", err)
+			}
+			return p.keepHashes(ctx, tx, &key, id)
+		})
+		if err != nil || kept {
+			return p, err
+		}
+		// Whoever landed before the lock was not seen.
 	}
-	return nil
 }
 
 const erasureWaitsSQL = `
@@ -274,16 +286,18 @@ func (e *Eraser) patiently(ctx context.Context, work func() (done bool, err erro
 
 // removeInTime removes all that is left, once nothing of it is in use.
 func (e *Eraser) removeInTime(ctx context.Context, org uuid.UUID, who Identity, r *Receipt) error {
-	found := r.Counts
 	return e.patiently(ctx, func() (bool, error) {
 		attempt := *r
-		attempt.Counts = maps.Clone(found)
+		attempt.Counts = maps.Clone(r.Counts)
 		err := e.remove(ctx, org, who, &attempt)
 		switch {
-		case errors.Is(err, ErrInFlight):
+		case errors.Is(err, ErrInFlight), lostRace(err):
 			return false, nil
-		case errors.Is(err, errUnsettled), lostRace(err):
-			return false, e.settle(ctx, org)
+		case errors.Is(err, errNames):
+			if err := e.settle(ctx, org); err != nil {
+				return false, err
+			}
+			return false, e.search(ctx, org, who, r)
 		case err != nil:
 			return false, err
 		}

@@ -50,11 +50,12 @@ const (
 	keptPrefix  = "erased-"
 )
 
-// The lock is shared among those who land, and held alone for the moment in which somebody's hashes are written: whoever
-// landed before is then seen by the erasure, and whoever lands later sees the hashes.
+// The lock of an organisation is shared among those who land, and held alone for the moment in which somebody's hashes are
+// written: whoever landed before is then seen by the erasure, and whoever lands later sees the hashes. Who lands for several
+// organisations takes their locks in order.
 const (
-	landingLockSQL = `select pg_advisory_xact_lock_shared(hashtextextended('trunkline.erasure', 0))`
-	erasureLockSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.erasure', 0))`
+	landingLockSQL = `select pg_advisory_xact_lock_shared(hashtextextended('trunkline.erasure.' || @org::text, 0))`
+	erasureLockSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.erasure.' || @org::text, 0))`
 )
 
 const erasureKeysSQL = `
@@ -70,7 +71,7 @@ func (db *DB) erasing(ctx context.Context, tx pgx.Tx, org uuid.UUID) (*ErasureKe
 	}
 	// Two statements, for a snapshot is taken before a lock is waited for; one round trip.
 	var batch pgx.Batch
-	batch.Queue(landingLockSQL)
+	batch.Queue(landingLockSQL, pgx.StrictNamedArgs{"org": org})
 	batch.Queue(erasureKeysSQL, pgx.StrictNamedArgs{"org": org})
 	results := tx.SendBatch(ctx, &batch)
 	var first, last *string
@@ -290,6 +291,27 @@ func (db *DB) scrubbed(ctx context.Context, tx pgx.Tx, org uuid.UUID, text []byt
 	}
 	found, err := key.erasedBy(ctx, tx, org, []map[keyName]bool{names})
 	return len(found) > 0, err
+}
+
+// scrubItem takes out of an item what names somebody who was erased.
+func (db *DB) scrubItem(ctx context.Context, tx pgx.Tx, item *QuarantineItem) error {
+	named, err := db.scrubbed(ctx, tx, item.Org, []byte(item.ObjectID))
+	if err != nil {
+		return err
+	}
+	erased := named
+	if !named {
+		if erased, err = db.scrubbed(ctx, tx, item.Org, item.Body, nameOfItem(item)...); err != nil {
+			return err
+		}
+	}
+	if erased {
+		item.Body, item.Context = nil, nil
+	}
+	if named {
+		item.ObjectID = "erased"
+	}
+	return nil
 }
 
 // nameOfItem is what an item that could not be read is known by, where its id could be.

@@ -72,6 +72,44 @@ func (p *person) hashes() map[keyName]bool {
 	return all
 }
 
+const erasureHashesSQL = `
+insert into ops.erasure_hashes (org_id, hash, kind, erasure_id)
+select @org, n.hash, n.kind, @id
+from unnest(@hashes::bytea[], @kinds::text[]) as n (hash, kind)
+order by n.hash
+on conflict do nothing`
+
+// keepHashes keeps out what names the person from when it is committed; tx holds the lock of who lands alone.
+func (p *person) keepHashes(ctx context.Context, tx pgx.Tx, key *ErasureKey, id uuid.UUID) error {
+	var hashes [][]byte
+	var kinds []string
+	for n := range p.hashes() {
+		hashes, kinds = append(hashes, key.hashOf(p.org, n)), append(kinds, n.Kind)
+	}
+	if _, err := tx.Exec(ctx, erasureHashesSQL, pgx.StrictNamedArgs{"org": p.org, "id": id, "hashes": hashes, "kinds": kinds}); err != nil {
+		return fmt.Errorf("keeping the hashes: %w", err)
+	}
+	return nil
+}
+
+const hashesKeptSQL = `
+select count(*)
+from ops.erasure_hashes
+where org_id = @org and hash = any(@hashes)`
+
+// kept tells whether each name of the person is kept as a hash.
+func (p *person) kept(ctx context.Context, tx pgx.Tx, key *ErasureKey) (bool, error) {
+	var hashes [][]byte
+	for n := range p.hashes() {
+		hashes = append(hashes, key.hashOf(p.org, n))
+	}
+	var kept int
+	if err := tx.QueryRow(ctx, hashesKeptSQL, pgx.StrictNamedArgs{"org": p.org, "hashes": hashes}).Scan(&kept); err != nil {
+		return false, fmt.Errorf("asking which hashes are kept: %w", err)
+	}
+	return kept == len(hashes), nil
+}
+
 const leadsOfNameSQL = `
 select k.lead_id
 from pipeline.lead_keys k

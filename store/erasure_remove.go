@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,8 +32,13 @@ type removal struct {
 	told  []toldOptOut
 }
 
+// errNames means that a person has names whose hashes are not kept yet.
+var errNames = errors.New("a name turned up")
+
 // remove does all that is left in one transaction. It fails with ErrInFlight while a request about the person is under way, and
-// with errUnsettled while something of theirs waits to be folded.
+// with errNames where they have a name by which something could have landed meanwhile. Nobody who lands waits for it: of whom
+// it finds here, all names were committed before, so that nothing of theirs lands any more. The fold waits, and with it
+// the writes of our API.
 func (e *Eraser) remove(ctx context.Context, org uuid.UUID, who Identity, r *Receipt) error {
 	key, err := e.DB.Erased.Key(false)
 	if err != nil {
@@ -41,20 +48,23 @@ func (e *Eraser) remove(ctx context.Context, org uuid.UUID, who Identity, r *Rec
 		if _, err := tx.Exec(ctx, compareTimeoutsSQL); err != nil {
 			return err
 		}
-		// The fold's lock first, as a write of our API takes the two.
 		if err := lockFold(ctx, tx, org); err != nil {
 			return err
-		}
-		if _, err := tx.Exec(ctx, erasureLockSQL); err != nil {
-			return fmt.Errorf("waiting for what is being landed: %w", err)
 		}
 		p, err := e.find(ctx, tx, org, who, r.also)
 		if err != nil {
 			return err
 		}
+		kept, err := p.kept(ctx, tx, &key)
+		if err != nil {
+			return err
+		}
+		if !kept {
+			return errNames
+		}
 		m := &removal{e: e, tx: tx, p: p, r: r, key: key, seeds: sortedIDs(p.records)}
 		for _, step := range []func(context.Context) error{
-			m.hashes, m.lock, m.inFlight, m.held, m.vendors, m.inbox, m.records, m.optOuts, m.fold, m.ids, m.deliveries, m.receipt,
+			m.lock, m.inFlight, m.held, m.vendors, m.inbox, m.records, m.optOuts, m.fold, m.ids, m.deliveries, m.events, m.receipt,
 		} {
 			if err := step(ctx); err != nil {
 				return err
@@ -62,11 +72,6 @@ func (e *Eraser) remove(ctx context.Context, org uuid.UUID, who Identity, r *Rec
 		}
 		return nil
 	})
-}
-
-// hashes adds the names that have turned up since the first ones were kept.
-func (m *removal) hashes(ctx context.Context) error {
-	return keepHashes(ctx, m.tx, &m.key, m.p, m.r.ID)
 }
 
 const phonesToLockSQL = `
@@ -142,22 +147,23 @@ func (m *removal) exec(ctx context.Context, statements ...statement) error {
 	return nil
 }
 
+// An id is a number at ipSCAPE, and text as a record's: only compared as a number it is found by the table's key.
 const (
 	activitiesEraseSQL = `
 delete from ipscape.activities t
 using ops.records r
 where r.record_id = any(@ids) and r.source = 'ipscape' and r.stream = 'activities'
-  and t.org_id = r.org_id and t.account_id = r.account_id and t.activity_id::text = r.object_id`
+  and t.org_id = r.org_id and t.account_id = r.account_id and t.activity_id = case when r.object_id ~ '^[0-9]{1,18}$' then r.object_id::bigint end`
 	ipscapeLeadsEraseSQL = `
 delete from ipscape.leads t
 using ops.records r
 where r.record_id = any(@ids) and r.source = 'ipscape' and r.stream = 'leads'
-  and t.org_id = r.org_id and t.account_id = r.account_id and t.lead_id::text = r.object_id`
+  and t.org_id = r.org_id and t.account_id = r.account_id and t.lead_id = case when r.object_id ~ '^[0-9]{1,18}$' then r.object_id::bigint end`
 	attemptsEraseSQL = `
 delete from ipscape.dial_attempts t
 using ops.records r
 where r.record_id = any(@ids) and r.source = 'ipscape' and r.stream = 'dial_attempts'
-  and t.org_id = r.org_id and t.account_id = r.account_id and t.attempt_id::text = r.object_id`
+  and t.org_id = r.org_id and t.account_id = r.account_id and t.attempt_id = case when r.object_id ~ '^[0-9]{1,18}$' then r.object_id::bigint end`
 	attemptsOfLeadsEraseSQL = `
 delete from ipscape.dial_attempts
 where org_id = @org and lead_id = any(@ipscape_leads)`
@@ -166,12 +172,12 @@ delete from convoso.events t
 using ops.records r
 where r.record_id = any(@ids) and r.source = 'convoso'
   and t.org_id = r.org_id and t.account_id = r.account_id
-  and t.event_id in ('disposition:' || r.object_id, 'call_event:' || r.object_id, 'dnc:' || r.object_id, 'recording:' || r.object_id,
-    'lead_update:' || r.object_id)`
+  and t.event_id = any(array['disposition:' || r.object_id, 'call_event:' || r.object_id, 'dnc:' || r.object_id,
+    'recording:' || r.object_id, 'lead_update:' || r.object_id])`
 	convoloCallsEraseSQL = `
 delete from convolo.calls
-where org_id = @org and (phone = any(@phones) or call_id = any(@convolo_calls) or delivery_id in (
-  select id from ops.deliveries where org_id = @org and (lead_id = any(@leads) or phone = any(@phones))))`
+where org_id = @org and (phone = any(@phones) or call_id = any(@convolo_calls) or delivery_id = any(array(
+  select id from ops.deliveries where org_id = @org and (lead_id = any(@leads) or phone = any(@phones)))))`
 	dialedinLeadsEraseSQL = `
 delete from dialedin.leads
 where org_id = @org and client_id = any(@lead_ids)`
@@ -214,7 +220,14 @@ set body = '', query = ''
 from ops.records r
 join ops.inbox_facts f
   on f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id
-where r.record_id = any(@ids) and (i.id = f.inbox_id or i.duplicate_of = f.inbox_id) and (i.body <> '' or i.query <> '')`
+where r.record_id = any(@ids) and i.id = f.inbox_id and (i.body <> '' or i.query <> '')`
+	inboxDuplicatesEraseSQL = `
+update ops.inbox i
+set body = '', query = ''
+from ops.records r
+join ops.inbox_facts f
+  on f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id
+where r.record_id = any(@ids) and i.duplicate_of = f.inbox_id and (i.body <> '' or i.query <> '')`
 	inboxFactsEraseSQL = `
 delete from ops.inbox_facts f
 using ops.records r
@@ -230,7 +243,7 @@ where r.record_id = any(@ids)
 delete from ops.quarantine q
 using unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
 where q.org_id = @org and q.account_id = n.account_id and q.source = 'ipscape' and q.object_id = n.value
-  and (n.kind = 'ipscape_lead' and q.stream = 'leads' or n.kind = 'call:ipscape' and q.stream = 'activities')`
+  and q.stream = case n.kind when 'ipscape_lead' then 'leads' when 'call:ipscape' then 'activities' end`
 	refetchEraseSQL = `
 delete from ops.refetch f
 using ops.records r
@@ -255,6 +268,7 @@ func (m *removal) inbox(ctx context.Context) error {
 	return m.exec(
 		ctx,
 		statement{"ops.inbox", inboxOfRecordsEraseSQL, of},
+		statement{"ops.inbox", inboxDuplicatesEraseSQL, of},
 		statement{"ops.inbox_facts", inboxFactsEraseSQL, of},
 		statement{"ops.quarantine", quarantineEraseSQL, of},
 		statement{"ops.quarantine", quarantineOfNamesEraseSQL, pgx.StrictNamedArgs{
@@ -283,6 +297,9 @@ where r.record_id = any(@ids) and r.source = 'api' and r.stream = 'presence'
 	presenceOfLeadsEraseSQL = `
 delete from pipeline.presence
 where org_id = @org and current_lead_id = any(@leads)`
+	blockedPhonesEraseSQL = `
+delete from pipeline.blocked_phones
+where org_id = @org and phone = any(@phones)`
 	recordsEraseSQL = `
 delete from ops.records
 where record_id = any(@ids)`
@@ -296,6 +313,7 @@ func (m *removal) records(ctx context.Context) error {
 		ctx,
 		statement{"pipeline.presence", presenceEraseSQL, of},
 		statement{"pipeline.presence", presenceOfLeadsEraseSQL, pgx.StrictNamedArgs{"org": m.p.org, "leads": m.p.leads}},
+		statement{"pipeline.blocked_phones", blockedPhonesEraseSQL, pgx.StrictNamedArgs{"org": m.p.org, "phones": m.p.phones()}},
 		statement{"ops.record_history", historyEraseSQL, of},
 		statement{"ops.records", recordsEraseSQL, of},
 	)
@@ -305,10 +323,14 @@ const pipelineCountSQL = `
 select
   (select count(*) from pipeline.leads where org_id = @org and lead_id = any(@leads)),
   (select count(*) from pipeline.lead_keys where org_id = @org and lead_id = any(@leads)),
-  (select count(*) from pipeline.calls c where c.org_id = @org and ('call:' || c.source, c.account_id, c.external_call_id) in (
-    select * from unnest(@kinds::text[], @accounts::text[], @values::text[]))),
-  (select count(*) from pipeline.call_events c where c.org_id = @org and ('call:' || c.source, c.account_id, c.external_call_id) in (
-    select * from unnest(@kinds::text[], @accounts::text[], @values::text[])))`
+  (select count(*)
+    from unnest(@sources::text[], @accounts::text[], @values::text[]) as n (source, account_id, value)
+    join pipeline.calls c
+      on c.org_id = @org and c.source = n.source and c.account_id = n.account_id and c.external_call_id = n.value),
+  (select count(*)
+    from unnest(@sources::text[], @accounts::text[], @values::text[]) as n (source, account_id, value)
+    join pipeline.call_events c
+      on c.org_id = @org and c.source = n.source and c.account_id = n.account_id and c.external_call_id = n.value)`
 
 // fold brings the pipeline in step by the ordinary fold, from records that are gone: whatever nobody tells any more goes, and
 // what others tell stays. Nobody is told, and nothing ordered.
@@ -340,8 +362,11 @@ func (m *removal) fold(ctx context.Context) error {
 
 func (m *removal) count(ctx context.Context) (counts [4]int64, err error) {
 	kinds, accounts, values := columns(slices.Collect(maps.Keys(m.p.calls)))
+	for i, kind := range kinds {
+		kinds[i] = strings.TrimPrefix(kind, callKind(""))
+	}
 	err = m.tx.QueryRow(ctx, pipelineCountSQL, pgx.StrictNamedArgs{
-		"org": m.p.org, "leads": m.p.leads, "kinds": kinds, "accounts": accounts, "values": values,
+		"org": m.p.org, "leads": m.p.leads, "sources": kinds, "accounts": accounts, "values": values,
 	}).Scan(&counts[0], &counts[1], &counts[2], &counts[3])
 	if err != nil {
 		return counts, fmt.Errorf("counting rows of the pipeline: %w", err)
@@ -397,6 +422,23 @@ func (m *removal) deliveries(ctx context.Context) error {
 		statement{"ops.delivery_attempts", attemptsOfDeliveriesEraseSQL, of},
 		statement{"ops.deliveries", deliveriesEraseSQL, ends},
 	)
+}
+
+// eventsSlack is how much further than the order's time the clocks of those who make events may be apart.
+const eventsSlack = time.Hour
+
+const eventsSinceSearchSQL = eventsSearchSQL + `
+  and created_at >= @since`
+
+// events removes the webhooks that were ordered since the search, while what had come was folded.
+func (m *removal) events(ctx context.Context) error {
+	_, pattern, err := textPattern(m.p)
+	if err != nil {
+		return err
+	}
+	return m.exec(ctx, statement{"ops.webhook_events", eventsSinceSearchSQL, pgx.StrictNamedArgs{
+		"org": m.p.org, "pattern": pattern, "times": pipeline.TimePattern, "gap": pipeline.TimeGap, "since": m.r.searched.Add(-eventsSlack),
+	}})
 }
 
 const erasureFinishSQL = `

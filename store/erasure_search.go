@@ -20,26 +20,31 @@ select set_config('statement_timeout', '3600s', true), set_config('idle_in_trans
 
 // search empties and removes what names a person in its text. Nothing that comes meanwhile does: it is kept out.
 func (e *Eraser) search(ctx context.Context, org uuid.UUID, who Identity, r *Receipt) error {
-	var p *person
-	err := e.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+	r.searched = e.DB.Now()
+	p, err := e.keepNames(ctx, org, who, r.ID, r.also)
+	if err != nil {
+		return err
+	}
+	_, pattern, err := textPattern(p)
+	if err != nil {
+		return err
+	}
+	var more []int64
+	err = e.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
 		if _, err := tx.Exec(ctx, searchTimeoutsSQL); err != nil {
 			return err
 		}
-		if p, err = e.find(ctx, tx, org, who, nil); err != nil {
-			return err
-		}
-		_, pattern, err := textPattern(p)
-		if err != nil {
-			return err
-		}
-		if r.also, r.Elsewhere, err = e.searchRecords(ctx, tx, p, pattern); err != nil || len(r.also) == 0 {
-			return err
-		}
-		p, err = e.find(ctx, tx, org, who, r.also)
+		more, r.Elsewhere, err = e.searchRecords(ctx, tx, p, pattern)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if len(more) > 0 {
+		r.also = append(r.also, more...)
+		if p, err = e.keepNames(ctx, org, who, r.ID, r.also); err != nil {
+			return err
+		}
 	}
 	re, pattern, err := textPattern(p)
 	if err != nil {
@@ -172,10 +177,13 @@ where org_id = @org and id > @after
 order by id
 limit 2000`
 
-// The row stays, so that the next reading of the same object is no news; there is nothing to replay.
+// The row stays, so that the next reading of the same object is no news; there is nothing to replay. An object whose id names the
+// person is no more.
 const quarantineEmptySQL = `
 update ops.quarantine
-set body = '', context = null, error = 'told of somebody who was erased', state = case when state = 'open' then 'discarded' else state end,
+set body = '', context = null, error = 'told of somebody who was erased',
+  object_id = case when id = any(@named) then 'erased ' || id else object_id end,
+  state = case when state = 'open' then 'discarded' else state end,
   body_hash = sha256(convert_to(id::text, 'UTF8'))
 where id = any(@ids)`
 
@@ -188,8 +196,11 @@ func (e *Eraser) searchQuarantine(ctx context.Context, p *person, re *regexp.Reg
 		last := after
 		var object, extra, problem string
 		var body []byte
-		var ids []uuid.UUID
+		ids, named := []uuid.UUID{}, []uuid.UUID{}
 		_, err = pgx.ForEachRow(rows, []any{&last, &object, &body, &extra, &problem}, func() error {
+			if re.MatchString(object) {
+				named = append(named, last)
+			}
 			if mentions(re, string(body)) || mentions(re, extra) || mentions(re, problem) || re.MatchString(object) {
 				ids = append(ids, last)
 			}
@@ -205,7 +216,7 @@ func (e *Eraser) searchQuarantine(ctx context.Context, p *person, re *regexp.Reg
 		if len(ids) == 0 {
 			continue
 		}
-		tag, err := e.DB.Pool.Exec(ctx, quarantineEmptySQL, pgx.StrictNamedArgs{"ids": ids})
+		tag, err := e.DB.Pool.Exec(ctx, quarantineEmptySQL, pgx.StrictNamedArgs{"ids": ids, "named": named})
 		if err != nil {
 			return fmt.Errorf("emptying quarantine: %w", err)
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -56,11 +57,15 @@ const (
 // emptyErased takes the bytes from posts that name an erased person and that no drain will read: those that it reads it empties
 // itself, for they may tell of others too. The posts are the caller's copies.
 func (db *DB) emptyErased(ctx context.Context, tx pgx.Tx, posts []Post) error {
+	var unread []*Post
 	for i := range posts {
-		p := &posts[i]
-		if p.State == PostNew {
-			continue
+		if posts[i].State != PostNew {
+			unread = append(unread, &posts[i])
 		}
+	}
+	// In order: erasures of several organisations may wait.
+	slices.SortStableFunc(unread, func(a, b *Post) int { return bytes.Compare(a.Org[:], b.Org[:]) })
+	for _, p := range unread {
 		erased, err := db.scrubbed(ctx, tx, p.Org, slices.Concat(p.Body, []byte{'\n'}, []byte(p.Query)))
 		if err != nil {
 			return err

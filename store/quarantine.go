@@ -57,15 +57,11 @@ set reason = excluded.reason,
     state = case when q.state = 'discarded' then q.state else 'open' end`
 
 // Quarantine keeps an item: one row for each bad object, however often it is read again. A row that was fixed opens
-// again; one that an operator discarded stays so. Of somebody who was erased the bytes are left out.
+// again; one that an operator discarded stays so. Of somebody who was erased the bytes are left out, and the id if it names them.
 func (db *DB) Quarantine(ctx context.Context, tx pgx.Tx, item QuarantineItem) error {
 	now := db.Now()
-	erased, err := db.scrubbed(ctx, tx, item.Org, item.Body, nameOfItem(&item)...)
-	if err != nil {
+	if err := db.scrubItem(ctx, tx, &item); err != nil {
 		return fmt.Errorf("quarantining an item of %s.%s: %w", item.Source, item.Stream, err)
-	}
-	if erased {
-		item.Body, item.Context = nil, nil
 	}
 	hash := sha256.Sum256(item.Body)
 	body := item.Body
@@ -77,7 +73,7 @@ func (db *DB) Quarantine(ctx context.Context, tx pgx.Tx, item QuarantineItem) er
 		text := string(item.Context)
 		extra = &text
 	}
-	_, err = tx.Exec(ctx, quarantineUpsertSQL, pgx.StrictNamedArgs{
+	_, err := tx.Exec(ctx, quarantineUpsertSQL, pgx.StrictNamedArgs{
 		"id": newID(), "org": item.Org, "account": item.Account, "source": string(item.Source), "stream": item.Stream,
 		"object_id": cleanText(item.ObjectID, maxQuarantineName), "reason": cleanText(item.Reason, maxQuarantineName),
 		"error": cleanText(item.Error, maxQuarantineError), "body": body, "body_hash": hash[:], "context": extra, "now": now,

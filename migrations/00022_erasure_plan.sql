@@ -1,0 +1,11 @@
+-- +goose Up
+-- What an erasure removes is found by indexes, for whoever folds and writes over the API waits for it.
+create index leads_email on pipeline.leads (org_id, lower(email)) where email is not null;
+create index inbox_duplicate on ops.inbox (duplicate_of) where duplicate_of is not null;
+create index calls_phone on convolo.calls (org_id, phone) where phone is not null;
+create index calls_delivery on convolo.calls (org_id, delivery_id) where delivery_id is not null;
+create index calls_call on convolo.calls (org_id, call_id);
+create index leads_client on dialedin.leads (org_id, client_id);
+drop index ops.suppressions_object;
+create index suppressions_object on ops.suppressions (org_id, source, stream, object_id);
+comment on column ops.erasure_hashes.kind is 'Kind of name: phone, email, digits, a vendor''s lead or a call; opt-out is one that was lifted before, and says nothing of a name';
