@@ -9,3 +9,15 @@ create index leads_client on dialedin.leads (org_id, client_id);
 drop index ops.suppressions_object;
 create index suppressions_object on ops.suppressions (org_id, source, stream, object_id);
 comment on column ops.erasure_hashes.kind is 'Kind of name: phone, email, digits, a vendor''s lead or a call; opt-out is one that was lifted before, and says nothing of a name';
+
+-- A row that everybody counts in is a lock that everybody waits for, in whatever order they come to it.
+create table ops.erasure_arrivals (
+  erasure_id uuid not null,
+  arrived_at timestamptz not null,
+  records bigint not null
+);
+comment on table ops.erasure_arrivals is 'What was kept out and is not yet counted in ops.erasures, which upkeep does; a row a batch';
+comment on column ops.erasure_arrivals.erasure_id is 'The erasure';
+comment on column ops.erasure_arrivals.arrived_at is 'When they came (UTC)';
+comment on column ops.erasure_arrivals.records is 'Records that came';
+comment on column ops.erasures.kept_out is 'Records that came since and were not kept; those in ops.erasure_arrivals come on top';

@@ -108,6 +108,12 @@ func (w *eraseWorld) holding(text string) int {
 		+ (select count(*) from pipeline.do_not_call where phone like '%' || $1 || '%')`, text)
 }
 
+// keptOut is how many records were kept out, of everybody.
+func (w *eraseWorld) keptOut() int {
+	w.t.Helper()
+	return w.count(`select (select sum(kept_out) from ops.erasures) + (select coalesce(sum(records), 0) from ops.erasure_arrivals)`)
+}
+
 func callOf(id, phone string) pipeline.Facts {
 	return pipeline.Facts{Calls: []pipeline.CallFact{{
 		Key: pipeline.CallKey{Dialler: pipeline.SourceIPSCAPE, Account: "default", ExternalID: id}, Direction: pipeline.Outbound, ToNumber: phone,
@@ -193,7 +199,7 @@ func TestEraseWhileTold(t *testing.T) {
 	}
 	w.eraser.Patience = time.Minute
 	w.erase(store.Identity{Phone: phoneA})
-	for w.count(`select kept_out from ops.erasures`) < 20 {
+	for w.keptOut() < 20 {
 		time.Sleep(time.Millisecond)
 	}
 	close(stop)
@@ -346,7 +352,7 @@ func TestEraseOneOfSeveral(t *testing.T) {
 	}
 	// The others are still told of, by the phone that one of them was erased with.
 	w.lead("1", 2, "Elsewhere", phone(phoneA), email("p1@a.example"))
-	if w.count(`select count(*) from pipeline.leads where city = 'Elsewhere'`) != 1 || w.count(`select kept_out from ops.erasures`) != 0 {
+	if w.count(`select count(*) from pipeline.leads where city = 'Elsewhere'`) != 1 || w.keptOut() != 0 {
 		t.Error("somebody else was kept out")
 	}
 	w.agrees("one of them")
@@ -581,7 +587,7 @@ func TestEraseNoAddress(t *testing.T) {
 		t.Errorf("receipt: %+v", got)
 	}
 	told("3", "+15032221113")
-	if n := w.count(`select count(*) from pipeline.leads`); n != 2 || w.count(`select kept_out from ops.erasures`) != 0 {
+	if n := w.count(`select count(*) from pipeline.leads`); n != 2 || w.keptOut() != 0 {
 		t.Errorf("%d leads, want the two others", n)
 	}
 	if _, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Email: "none"}); err == nil {
@@ -633,5 +639,53 @@ func TestEraseTimes(t *testing.T) {
 	}
 	if n := w.count(`select count(*) from ops.records where object_id = '12026030512'`); n != 1 || len(got.Elsewhere) != 1 {
 		t.Errorf("a record of nobody: %d are there; %q", n, got.Elsewhere)
+	}
+}
+
+// TestEraseCountsWithoutLocks has two transactions keep out what is told of two people, each in its own order: neither waits for
+// the other.
+func TestEraseCountsWithoutLocks(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.lead("2", 0, "Cairns", phone(phoneB))
+	w.erase(store.Identity{Phone: phoneA})
+	w.erase(store.Identity{Phone: phoneB})
+	land := func(tx pgx.Tx, number string) error {
+		payload, _ := json.Marshal(callOf("new", number))
+		landed, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceIPSCAPE, Stream: "s"},
+			[]store.LandRecord{{ObjectID: "new " + number, Payload: payload, ObservedAt: foldStart}}, store.LandOptions{})
+		if err == nil && landed.Erased != 1 {
+			t.Errorf("%+v: not kept out", landed)
+		}
+		return err
+	}
+	err := w.db.InTx(t.Context(), func(one pgx.Tx) error {
+		return w.db.InTx(t.Context(), func(other pgx.Tx) error {
+			_, err := one.Exec(t.Context(), `set local lock_timeout = '5s'`)
+			for _, step := range []func() error{
+				func() error { return land(one, phoneA) }, func() error { return land(other, phoneB) }, func() error { return land(one, phoneB) },
+			} {
+				if err == nil {
+					err = step()
+				}
+			}
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &store.Upkeeper{DB: w.db, Retention: store.Retention{History: time.Hour * 1e5, Inbox: time.Hour * 1e5}}
+	for range 2 {
+		if err := u.Upkeep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.count(`select sum(kept_out) from ops.erasures`); n != 3 || w.keptOut() != 3 {
+			t.Errorf("%d counted, want 3", n)
+		}
+	}
+	if n := w.count(`select count(*) from ops.erasures where last_kept_out_at = $1`, w.db.Now()); n != 2 {
+		t.Errorf("%d erasures say when", n)
 	}
 }

@@ -70,7 +70,7 @@ select
   coalesce((select extract(epoch from @now::timestamptz - min(scheduled_at)) from river.river_job where state = 'available'), 0)::double precision,
   (select count(*) from ops.inbox where state = 'new')::double precision,
   (select count(*) from ops.reconcile_queue)::double precision,
-  (select coalesce(sum(kept_out), 0) from ops.erasures)::double precision,
+  ((select coalesce(sum(kept_out), 0) from ops.erasures) + (select coalesce(sum(records), 0) from ops.erasure_arrivals))::double precision,
   (select count(*) from ops.erasures where finished_at is null)::double precision`
 
 const dncGaugeSQL = `

@@ -43,7 +43,7 @@ func earliestID(at time.Time) uuid.UUID {
 const temporaryRevokeSQL = `select ops.revoke_temporary()`
 
 // Upkeep makes the partitions of the months to come and drops those past their retention, with what told duplicates of
-// posts that are gone, and forgets old walks, answers to idempotency keys and webhook events that ran out. It also takes from analysts the
+// posts that are gone, and forgets old walks, answers to idempotency keys and webhook events that ran out, and counts what was kept out of erased people's. It also takes from analysts the
 // right to make temporary tables, which a database made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	made, err := u.makePartitions(ctx)
@@ -56,6 +56,9 @@ func (u *Upkeeper) Upkeep(ctx context.Context) error {
 		return err
 	}
 	if err := u.forgetRequests(ctx); err != nil {
+		return err
+	}
+	if err := u.DB.InTx(ctx, func(tx pgx.Tx) error { return countArrivals(ctx, tx) }); err != nil {
 		return err
 	}
 	if u.Retention.Webhooks > 0 {
