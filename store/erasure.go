@@ -187,7 +187,7 @@ func (e *Eraser) begin(ctx context.Context, org uuid.UUID, who Identity) (uuid.U
 	if err := e.DB.Pool.QueryRow(ctx, erasuresNoneSQL).Scan(&first); err != nil {
 		return uuid.Nil, fmt.Errorf("asking whether anybody was erased: %w", err)
 	}
-	key, err := e.DB.Erased.Key(first)
+	key, err := e.DB.Erased.Key("", first)
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -221,7 +221,7 @@ func (e *Eraser) begin(ctx context.Context, org uuid.UUID, who Identity) (uuid.U
 // keepNames finds the person, and commits the hashes of names that have turned up since the last ones were. of are records that their
 // text shows to be theirs.
 func (e *Eraser) keepNames(ctx context.Context, org uuid.UUID, who Identity, id uuid.UUID, of []int64) (p *person, err error) {
-	key, err := e.DB.Erased.Key(false)
+	key, err := e.DB.Erased.Key("", false)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,9 @@ type ErasureKey struct {
 
 // ErasureGuard keeps out what is told of people who were erased. Its fields are set once, before use.
 type ErasureGuard struct {
-	// Key returns the key, and makes it where create says so; it fails with ErrErasureKey where there is none.
-	Key func(create bool) (ErasureKey, error)
+	// Key returns the key, looking for the one of an ID (empty: any), and makes it where create says so; it fails with
+	// ErrErasureKey where there is none. It may return another key than the one that was looked for.
+	Key func(id string, create bool) (ErasureKey, error)
 	// Facts tells whom a record names.
 	Facts func(*pipeline.Record) (pipeline.Facts, error)
 	// OptOut makes the record by which a phone stays on the do-not-call list, and nothing else of whom it belongs to. It is a
@@ -85,7 +86,7 @@ func (db *DB) erasing(ctx context.Context, tx pgx.Tx, org uuid.UUID) (*ErasureKe
 	if first == nil {
 		return nil, nil
 	}
-	key, err := db.Erased.Key(false)
+	key, err := db.Erased.Key(*first, false)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ var errNames = errors.New("a name turned up")
 // it finds here, all names were committed before, so that nothing of theirs lands any more. The fold waits, and with it
 // the writes of our API.
 func (e *Eraser) remove(ctx context.Context, org uuid.UUID, who Identity, r *Receipt) error {
-	key, err := e.DB.Erased.Key(false)
+	key, err := e.DB.Erased.Key("", false)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func newEraseWorld(t *testing.T) *eraseWorld {
 	t.Helper()
 	w := &eraseWorld{pushWorld: newPushWorld(t)}
 	w.db.Erased = &store.ErasureGuard{
-		Key:   func(bool) (store.ErasureKey, error) { return testKey("one"), nil },
+		Key:   func(string, bool) (store.ErasureKey, error) { return testKey("one"), nil },
 		Facts: w.rec.Facts,
 		OptOut: func(org uuid.UUID, account, phone string, since time.Time) (pipeline.Record, error) {
 			payload, err := json.Marshal(pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phone, Reason: store.KeptReason, Since: since}}})
@@ -400,7 +400,7 @@ func TestErasureKey(t *testing.T) {
 	w := newEraseWorld(t)
 	w.lead("1", 0, "Perth", phone(phoneA))
 	w.erase(store.Identity{Phone: phoneA})
-	w.db.Erased.Key = func(bool) (store.ErasureKey, error) { return testKey("another"), nil }
+	w.db.Erased.Key = func(string, bool) (store.ErasureKey, error) { return testKey("another"), nil }
 	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
 		_, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceIPSCAPE, Stream: "s"},
 			[]store.LandRecord{{ObjectID: "2", Payload: []byte(`{}`), ObservedAt: foldStart}}, store.LandOptions{})
@@ -409,6 +409,14 @@ func TestErasureKey(t *testing.T) {
 	if !errors.Is(err, store.ErrErasureKey) || !store.Unavailable(err) {
 		t.Errorf("with another key: %v", err)
 	}
+	// A keyring is told which key is wanted, and may have found it since.
+	var wanted string
+	w.db.Erased.Key = func(id string, _ bool) (store.ErasureKey, error) { wanted = id; return testKey("one"), nil }
+	w.lead("2", 0, "Cairns", phone(phoneB))
+	if wanted != "one" || w.holding(phoneB) == 0 {
+		t.Errorf("with the key put right, %q was asked for", wanted)
+	}
+	w.db.Erased.Key = func(string, bool) (store.ErasureKey, error) { return testKey("another"), nil }
 	// Only the post that has to wait for the key is refused, not what is committed beside it.
 	in := startIntake(t, w.db, store.IntakeConfig{})
 	accepted := make([]error, 8)

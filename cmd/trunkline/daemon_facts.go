@@ -58,14 +58,14 @@ func (d *daemon) buildFacts(context.Context) error {
 }
 
 // erasureKey returns how the key of erased people is read.
-func (c *config) erasureKey() func(create bool) (store.ErasureKey, error) {
+func (c *config) erasureKey() func(id string, create bool) (store.ErasureKey, error) {
 	path := c.General.ErasureKeyFile
 	if path == "" {
 		path = filepath.Join(c.General.DataDir, "erasure.key")
 	}
 	keys := erasure.NewKeyring(path)
-	return func(create bool) (store.ErasureKey, error) {
-		key, err := keys.Key(create)
+	return func(id string, create bool) (store.ErasureKey, error) {
+		key, err := keys.Key(id, create)
 		if err != nil {
 			return store.ErasureKey{}, fmt.Errorf("%w: %w", store.ErrErasureKey, err)
 		}

@@ -216,7 +216,9 @@ func TestErase(t *testing.T) {
 
 	// Everybody tells of them again.
 	r.box.IPSCAPE().UpdateLead(900_000+erased, func(l *sandbox.Lead) { l.TotalAttempts++; l.Modified = time.Now().UTC() })
-	kept := func() int { return one[int](r, `select ((select sum(kept_out) from ops.erasures) + (select coalesce(sum(records), 0) from ops.erasure_arrivals))::integer`) }
+	kept := func() int {
+		return one[int](r, `select ((select sum(kept_out) from ops.erasures) + (select coalesce(sum(records), 0) from ops.erasure_arrivals))::integer`)
+	}
 	for _, i := range []int{erased, optedOut, stays} {
 		r.tellOf(d, i, 1)
 	}

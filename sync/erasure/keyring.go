@@ -1,21 +1,13 @@
 package erasure
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-)
 
-// keySize is the length of the key in bytes; its file holds it in hex.
-const keySize = 32
+	"github.com/trunkline/trunkline/sync/keyfile"
+)
 
 // ErrNoKey means that the key's file is not there.
 var ErrNoKey = errors.New("there is no erasure key")
@@ -29,13 +21,10 @@ type Key struct {
 }
 
 // Sum returns the HMAC-SHA-256 of a text.
-func (k *Key) Sum(text string) []byte {
-	mac := hmac.New(sha256.New, k.secret)
-	_, _ = mac.Write([]byte(text))
-	return mac.Sum(nil)
-}
+func (k *Key) Sum(text string) []byte { return keyfile.Sum(k.secret, text) }
 
-// Keyring reads the key from its file when it is first needed. It is safe for concurrent use.
+// Keyring reads the key from its file when it is first needed, and again when another one is wanted. It is safe for concurrent
+// use.
 type Keyring struct {
 	path string
 
@@ -46,63 +35,25 @@ type Keyring struct {
 // NewKeyring returns a keyring on a file that need not be there yet.
 func NewKeyring(path string) *Keyring { return &Keyring{path: path} }
 
-// Key returns the key; ErrNoKey where its file is missing, unless it is to be made.
-func (k *Keyring) Key(create bool) (*Key, error) {
+// Key returns the key; ErrNoKey where its file is missing, unless it is to be made. Where the key held is not the one of the
+// given ID, the file is read again: an operator may have put the right one there. An empty ID means any key.
+func (k *Keyring) Key(id string, create bool) (*Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.key != nil {
+	if k.key != nil && (id == "" || k.key.ID == id) {
 		return k.key, nil
 	}
-	key, err := k.read()
-	if errors.Is(err, ErrNoKey) && create {
-		if err = makeKey(k.path); err == nil {
-			key, err = k.read()
-		}
+	read := keyfile.Read
+	if create {
+		read = keyfile.ReadOrMake
 	}
-	if err != nil {
-		return nil, err
-	}
-	k.key = key
-	return key, nil
-}
-
-func (k *Keyring) read() (*Key, error) {
-	text, err := os.ReadFile(k.path)
+	secret, err := read(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading %s: %w", k.path, ErrNoKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the erasure key: %w", err)
 	}
-	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(secret) != keySize {
-		return nil, fmt.Errorf("the erasure key file holds no key: want %d hexadecimal digits", 2*keySize)
-	}
-	key := &Key{secret: secret}
-	key.ID = hex.EncodeToString(key.Sum("trunkline erasure key")[:8])
-	return key, nil
-}
-
-// makeKey writes a new key whole or not at all, mode 0600; where another process was first, its key stands.
-func makeKey(path string) error {
-	secret := make([]byte, keySize)
-	// It never fails: crypto/rand ends the process instead.
-	_, _ = rand.Read(secret)
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the erasure key: %w", err)
-	}
-	file, err := os.CreateTemp(dir, ".erasure-key-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("making the erasure key: %w", err)
-	}
-	defer func() { _ = os.Remove(file.Name()) }()
-	_, err = file.WriteString(hex.EncodeToString(secret) + "\n")
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("making the erasure key: %w", err)
-	}
-	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("making the erasure key: %w", err)
-	}
-	return nil
+	k.key = &Key{ID: keyfile.Fingerprint(secret, "trunkline erasure key"), secret: secret}
+	return k.key, nil
 }

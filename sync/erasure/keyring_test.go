@@ -5,54 +5,55 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 )
 
-func TestKeyIsMadeOnceForItsOwnerAlone(t *testing.T) {
+func TestKeyIsMadeOnOrderAlone(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "deep", "erasure.key")
-	if _, err := NewKeyring(path).Key(false); !errors.Is(err, ErrNoKey) {
+	path := filepath.Join(t.TempDir(), "erasure.key")
+	if _, err := NewKeyring(path).Key("", false); !errors.Is(err, ErrNoKey) {
 		t.Fatalf("without a file: %v", err)
 	}
-	// Several processes may be first.
-	keys := make([]*Key, 8)
-	var wg sync.WaitGroup
-	for i := range keys {
-		wg.Go(func() {
-			key, err := NewKeyring(path).Key(true)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			keys[i] = key
-		})
+	key, err := NewKeyring(path).Key("", true)
+	if err != nil {
+		t.Fatal(err)
 	}
-	wg.Wait()
-	for _, key := range keys {
-		if t.Failed() {
-			t.FailNow()
-		}
-		if key.ID != keys[0].ID || !bytes.Equal(key.Sum("a"), keys[0].Sum("a")) || bytes.Equal(key.Sum("a"), key.Sum("b")) {
-			t.Errorf("keys differ, or do not tell texts apart")
-		}
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the file is %v, %v", info.Mode(), err)
-	}
-	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
-		t.Errorf("left behind: %v", left)
+	again, err := NewKeyring(path).Key("", false)
+	if err != nil || again.ID != key.ID || !bytes.Equal(key.Sum("a"), again.Sum("a")) || bytes.Equal(key.Sum("a"), key.Sum("b")) {
+		t.Errorf("keys differ, or do not tell texts apart: %v", err)
 	}
 }
 
-func TestKeyFileWithoutKey(t *testing.T) {
+// TestKeyIsReadAgain puts another key in the place of a daemon's while it runs: it takes the one that is asked for.
+func TestKeyIsReadAgain(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "erasure.key")
-	if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {
+	dir := t.TempDir()
+	path, right := filepath.Join(dir, "erasure.key"), filepath.Join(dir, "right.key")
+	daemon := NewKeyring(path)
+	wrong, err := daemon.Key("", true)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewKeyring(path).Key(true); err == nil || errors.Is(err, ErrNoKey) {
-		t.Errorf("a file that holds none: %v", err)
+	want, err := NewKeyring(right).Key("", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := daemon.Key(want.ID, false); err != nil || got.ID != wrong.ID {
+		t.Errorf("asked for a key that is not there: %v, %v", got, err)
+	}
+	if err := os.Rename(right, path); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := daemon.Key("", false); err != nil || got.ID != wrong.ID {
+		t.Errorf("nobody asked for another key: %v, %v", got, err)
+	}
+	if got, err := daemon.Key(want.ID, false); err != nil || got.ID != want.ID {
+		t.Errorf("the right key is there: %v, %v", got, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := daemon.Key("another", false); !errors.Is(err, ErrNoKey) {
+		t.Errorf("the file is gone: %v", err)
 	}
 }

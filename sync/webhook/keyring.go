@@ -3,23 +3,16 @@ package webhook
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 
+	"github.com/trunkline/trunkline/sync/keyfile"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
-
-// keySize is the length of the key in bytes; its file holds it in hex.
-const keySize = 32
 
 // Keyring seals signing secrets, so that the database holds nothing that one could sign with. The key lies in a file, which
 // is made on first use; every daemon that sends webhooks, or makes endpoints, needs the same.
@@ -38,7 +31,7 @@ func NewKeyring(path string) *Keyring { return &Keyring{path: path} }
 func (k *Keyring) ID() (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err := k.load()
+	err := k.load(false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -49,13 +42,7 @@ func (k *Keyring) ID() (string, error) {
 func (k *Keyring) Seal(secret vendorapi.Secret, endpoint []byte) (sealed []byte, keyID string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err = k.load()
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = k.create(); err == nil {
-			err = k.load()
-		}
-	}
-	if err != nil {
+	if err := k.load(true); err != nil {
 		return nil, "", err
 	}
 	nonce := make([]byte, k.aead.NonceSize())
@@ -69,7 +56,7 @@ func (k *Keyring) Seal(secret vendorapi.Secret, endpoint []byte) (sealed []byte,
 func (k *Keyring) Open(sealed, endpoint []byte) (vendorapi.Secret, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.load(); err != nil {
+	if err := k.load(false); err != nil {
 		return "", err
 	}
 	size := k.aead.NonceSize()
@@ -83,18 +70,18 @@ func (k *Keyring) Open(sealed, endpoint []byte) (vendorapi.Secret, error) {
 	return vendorapi.Secret(plain), nil
 }
 
-// load reads the key once.
-func (k *Keyring) load() error {
+// load reads the key once. The error is fs.ErrNotExist where there is none, unless it is to be made.
+func (k *Keyring) load(create bool) error {
 	if k.aead != nil {
 		return nil
 	}
-	text, err := os.ReadFile(k.path)
+	read := keyfile.Read
+	if create {
+		read = keyfile.ReadOrMake
+	}
+	key, err := read(k.path)
 	if err != nil {
 		return fmt.Errorf("reading the webhook key: %w", err)
-	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(key) != keySize {
-		return fmt.Errorf("the webhook key file holds no key: want %d hexadecimal digits", 2*keySize)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -104,34 +91,7 @@ func (k *Keyring) load() error {
 	if err != nil {
 		return fmt.Errorf("reading the webhook key: %w", err)
 	}
-	mac := hmac.New(sha256.New, key)
-	_, _ = mac.Write([]byte("trunkline webhook key"))
-	k.aead, k.id = aead, hex.EncodeToString(mac.Sum(nil)[:8])
-	return nil
-}
-
-// create writes a new key whole or not at all; where another process was first, its key stands.
-func (k *Keyring) create() error {
-	key := make([]byte, keySize)
-	if _, err := rand.Read(key); err != nil {
-		return fmt.Errorf("making the webhook key: %w", err)
-	}
-	dir := filepath.Dir(k.path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the webhook key: %w", err)
-	}
-	file, err := os.CreateTemp(dir, ".webhook-key-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("making the webhook key: %w", err)
-	}
-	defer func() { _ = os.Remove(file.Name()) }()
-	_, err = file.WriteString(hex.EncodeToString(key) + "\n")
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("making the webhook key: %w", err)
-	}
-	if err := os.Link(file.Name(), k.path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("making the webhook key: %w", err)
-	}
+	k.aead, k.id = aead, keyfile.Fingerprint(key, "trunkline webhook key")
 	return nil
 }
 
