@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,9 +24,11 @@ type Eraser struct {
 	Fold *Reconciler
 	// Inbox reads the posts that wait, so that none of them tells of the person later.
 	Inbox *InboxDrain
-	// Patience is how long to wait for a request to a vendor that is under way, and for posts and records that another daemon is
-	// at work on.
+	// Patience is how long to wait for a request to a vendor that is under way, and for the next of the posts and records that
+	// another daemon is at work on to be done.
 	Patience time.Duration
+	// Waiting hears now and then how many posts and records came before the order and are still to be read; nil for nobody.
+	Waiting func(left int64)
 }
 
 // Identity names a person: by a phone in E.164 or an e-mail address, one of the two.
@@ -251,19 +254,42 @@ select
   (select count(*) from ops.inbox where org_id = @org and state = 'new' and received_at <= @since)
   + (select count(*) from ops.reconcile_queue where org_id = @org and queued_at <= @since)`
 
-// settle reads and folds what had come when it began; a daemon may be at it.
+// settle reads and folds what had come when it began; a daemon may be at it. It waits as long as what is left grows less.
 func (e *Eraser) settle(ctx context.Context, org uuid.UUID) error {
 	since := e.DB.Now()
-	return e.patiently(ctx, func() (bool, error) {
-		for _, drain := range []func(context.Context) (int, error){e.Inbox.Drain, e.Fold.Drain} {
-			if _, err := drain(ctx); err != nil && !errors.Is(err, ErrMore) {
-				return false, err
+	least := int64(math.MaxInt64)
+	var waiting int64
+	for {
+		err := e.patiently(ctx, func() (bool, error) {
+			for _, drain := range []func(context.Context) (int, error){e.Inbox.Drain, e.Fold.Drain} {
+				if _, err := drain(ctx); err != nil && !errors.Is(err, ErrMore) {
+					return false, err
+				}
 			}
+			err := e.DB.Pool.QueryRow(ctx, erasureWaitsSQL, pgx.StrictNamedArgs{"org": org, "since": since}).Scan(&waiting)
+			return waiting < least, err
+		}, fmt.Sprintf("%d posts and records still wait to be read, and nobody reads them", least))
+		if err != nil || waiting == 0 {
+			return err
 		}
-		var waiting int64
-		err := e.DB.Pool.QueryRow(ctx, erasureWaitsSQL, pgx.StrictNamedArgs{"org": org, "since": since}).Scan(&waiting)
-		return waiting == 0, err
-	}, "posts and records still wait to be read")
+		least = waiting
+		if e.Waiting != nil {
+			e.Waiting(waiting)
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits a moment before one looks again.
+func pause(ctx context.Context) error {
+	select {
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // patiently tries until work is done.
@@ -276,10 +302,8 @@ func (e *Eraser) patiently(ctx context.Context, work func() (done bool, err erro
 		if !e.DB.Now().Before(over) {
 			return fmt.Errorf("%s; order it again", otherwise)
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause(ctx); err != nil {
+			return err
 		}
 	}
 }

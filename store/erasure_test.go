@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -695,5 +696,42 @@ func TestEraseCountsWithoutLocks(t *testing.T) {
 	}
 	if n := w.count(`select count(*) from ops.erasures where last_kept_out_at = $1`, w.db.Now()); n != 2 {
 		t.Errorf("%d erasures say when", n)
+	}
+}
+
+// TestEraseWaitsWhileItIsRead orders an erasure beside a long queue, as of a backfill: it waits for all of it, says how much is
+// left, and gives up only when nothing of it gets less.
+func TestEraseWaitsWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.eraser.Fold = &store.Reconciler{DB: w.db, MaxAge: w.rec.MaxAge, Blockers: w.rec.Blockers, Facts: w.rec.Facts, Batch: 1}
+	for i := range 12 {
+		w.land(foldRecord{pipeline.SourceIPSCAPE, fmt.Sprint("q", i), 1, callOf(fmt.Sprint("q", i), fmt.Sprintf("+1305555%04d", i))})
+	}
+	// Each look at the clock is seconds later: a turn is a batch or two, and the whole takes longer than anybody's patience.
+	read, seconds := w.db.Clock, 0
+	w.db.Clock = func() time.Time { seconds += 3; return read().Add(time.Duration(seconds) * time.Second) }
+	w.eraser.Patience = 20 * time.Second
+	var left []int64
+	w.eraser.Waiting = func(n int64) { left = append(left, n) }
+	w.erase(store.Identity{Phone: phoneA})
+	if len(left) < 2 || !slices.IsSortedFunc(left, func(a, b int64) int { return int(b - a) }) || seconds < 60 {
+		t.Errorf("after %d s, waited for %v", seconds, left)
+	}
+	if n := w.holding(phoneA); n > 0 {
+		t.Errorf("%d rows hold the phone", n)
+	}
+	// Nobody can fold: that is said.
+	w.land(foldRecord{pipeline.SourceIPSCAPE, "stuck", 1, callOf("stuck", phoneB)})
+	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `select pg_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || $1::text, 0))`, foldOrg); err != nil {
+			return err
+		}
+		_, err := w.eraser.Erase(t.Context(), foldOrg, store.Identity{Phone: phoneA})
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "1 posts and records still wait") {
+		t.Errorf("while nobody can fold: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -17,6 +18,9 @@ import (
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
+
+// eraseTalk is how often an erasure says that it waits.
+const eraseTalk = 5 * time.Second
 
 // eraseOptions are the flags of erase.
 type eraseOptions struct {
@@ -114,7 +118,7 @@ func (p *program) erase(ctx context.Context, c *config, d *database, who store.I
 	if err != nil {
 		return err
 	}
-	eraser := &store.Eraser{DB: d.DB, Fold: tool.fold, Inbox: tool.inbox, Patience: replayPatience}
+	eraser := &store.Eraser{DB: d.DB, Fold: tool.fold, Inbox: tool.inbox, Patience: replayPatience, Waiting: p.eraseWaiting()}
 	known, err := eraser.Known(ctx, org, who)
 	if err != nil {
 		return severalLeads(err)
@@ -137,6 +141,17 @@ func (p *program) erase(ctx context.Context, c *config, d *database, who store.I
 		ErasureID: done.ID, StartedAt: when(done.StartedAt), FinishedAt: when(done.FinishedAt), Tables: done.Counts,
 		OptOutsKept: done.KeptOptOuts, Elsewhere: append([]string{}, done.Elsewhere...), Vendors: asked,
 	}, o.asJSON)
+}
+
+// eraseWaiting says every few seconds what an erasure waits for.
+func (p *program) eraseWaiting() func(left int64) {
+	last := time.Now()
+	return func(left int64) {
+		if time.Since(last) >= eraseTalk {
+			last = time.Now()
+			fmt.Fprintf(p.stderr, "waiting: %d posts and records that came before are still to be read\n", left)
+		}
+	}
 }
 
 // severalLeads says what to do where several leads have what was named.
