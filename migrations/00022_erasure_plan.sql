@@ -21,3 +21,6 @@ comment on column ops.erasure_arrivals.erasure_id is 'The erasure';
 comment on column ops.erasure_arrivals.arrived_at is 'When they came (UTC)';
 comment on column ops.erasure_arrivals.records is 'Records that came';
 comment on column ops.erasures.kept_out is 'Records that came since and were not kept; those in ops.erasure_arrivals come on top';
+
+alter table ops.erasure_hashes add column sealed bytea;
+comment on column ops.erasure_hashes.sealed is 'Of a lead''s or call''s id: the person''s phones, encrypted (AES-256-GCM) with a key that only that id and the file''s key make, so that an opt-out which names nothing else can be kept; null = of a name that needs none, or of an erasure before there were any';

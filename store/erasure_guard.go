@@ -97,8 +97,10 @@ func (db *DB) erasing(ctx context.Context, tx pgx.Tx, org uuid.UUID) (*ErasureKe
 }
 
 // hashOf hashes a name of an organisation's.
-func (k *ErasureKey) hashOf(org uuid.UUID, n keyName) []byte {
-	return k.Sum(strings.Join([]string{org.String(), n.Kind, n.Account, n.Value}, "\x00"))
+func (k *ErasureKey) hashOf(org uuid.UUID, n keyName) []byte { return k.Sum(spelt(org, n)) }
+
+func spelt(org uuid.UUID, n keyName) string {
+	return strings.Join([]string{org.String(), n.Kind, n.Account, n.Value}, "\x00")
 }
 
 // namesOf lists by what a record's facts name people, their leads and calls.
@@ -200,7 +202,8 @@ func (k *ErasureKey) erasedBy(ctx context.Context, tx pgx.Tx, org uuid.UUID, thi
 
 // keepOut marks the records that name somebody who was erased, so that they are not landed, and counts them. Opt-outs that
 // they tell are kept, for the phone alone, as the records kept: who does not want to be called must not be, least of all by a list
-// that forgot it.
+// that forgot it. One that gives no phone is kept for the phones that the erasure sealed for the id that it gives, or else
+// quarantined for a person to see to.
 func (db *DB) keepOut(ctx context.Context, tx pgx.Tx, t *Target, recs []*LandRecord) (erased int, kept []int64, err error) {
 	if t.Source == pipeline.SourceOperator && t.Stream == keptOptOuts {
 		return 0, nil, nil

@@ -77,21 +77,37 @@ delete from ops.suppressions
 where org_id = @org and source = @source and stream = @stream and object_id = @object_id`
 
 const optOutsOfObjectSQL = `
-select value, received_at
+select kind, account_id, value, received_at
 from ops.suppressions
-where org_id = @org and source = @source and stream = @stream and object_id = @object_id and kind = 'phone' and folded_at is null`
+where org_id = @org and source = @source and stream = @stream and object_id = @object_id and folded_at is null`
 
-// keepOptOuts lands what a record that is kept out says of phones that must not be called. It returns the records that it wrote.
-func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) (ids []int64, err error) {
-	phones := map[string]time.Time{}
-	for _, d := range facts.DNC {
-		if d.Phone != "" && !d.Lift {
-			since := d.Since
-			if since.IsZero() {
-				since = r.ObservedAt
-			}
-			phones[d.Phone] = since
+// optOutsOf lists the phones that a record which is kept out asks not to call, and since when.
+func (db *DB) optOutsOf(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) (map[string]time.Time, error) {
+	phones, names := map[string]time.Time{}, map[keyName]bool{}
+	nameless, first := false, r.ObservedAt
+	for i := range facts.DNC {
+		d := &facts.DNC[i]
+		if d.Lift {
+			continue
 		}
+		since := d.Since
+		if since.IsZero() {
+			since = r.ObservedAt
+		}
+		if d.Phone != "" {
+			phones[d.Phone] = since
+			continue
+		}
+		if since.Before(first) {
+			first = since
+		}
+		for _, k := range d.Lead {
+			names[canonical(nameOf(k))] = true
+		}
+		if len(d.Lead) == 0 && d.Call.ExternalID != "" {
+			names[keyName{callKind(d.Call.Dialler), d.Call.Account, d.Call.ExternalID}] = true
+		}
+		nameless = nameless || len(d.Lead) == 0 && d.Call.ExternalID == ""
 	}
 	// What came with it holds, whatever can be read in it.
 	rows, err := tx.Query(ctx, optOutsOfObjectSQL, pgx.StrictNamedArgs{
@@ -100,16 +116,47 @@ func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Ta
 	if err != nil {
 		return nil, fmt.Errorf("reading what was suppressed: %w", err)
 	}
-	var number string
+	var n keyName
 	var received time.Time
-	_, err = pgx.ForEachRow(rows, []any{&number, &received}, func() error {
-		if _, ok := phones[number]; !ok {
-			phones[number] = received.UTC()
+	_, err = pgx.ForEachRow(rows, []any{&n.Kind, &n.Account, &n.Value, &received}, func() error {
+		if n.Kind != string(pipeline.KeyPhone) {
+			names[n] = true
+		} else if _, ok := phones[n.Value]; !ok {
+			phones[n.Value] = received.UTC()
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading what was suppressed: %w", err)
+	}
+	known := !nameless
+	if len(names) > 0 {
+		var others []string
+		var all bool
+		if others, all, err = key.phonesOf(ctx, tx, t.Org, names); err != nil {
+			return nil, err
+		}
+		for _, phone := range others {
+			if _, ok := phones[phone]; !ok {
+				phones[phone] = first.UTC()
+			}
+		}
+		known = known && all
+	}
+	if known {
+		return phones, nil
+	}
+	return phones, db.Quarantine(ctx, tx, QuarantineItem{
+		Org: t.Org, Account: t.Account, Source: t.Source, Stream: t.Stream, ObjectID: r.ObjectID, Reason: reasonOptOutOfErased,
+		Error: "somebody who was erased opted out by the id of a lead or call alone, and no phone is kept for it: ask the source for the number, and add it with trunkline dnc add",
+	})
+}
+
+// keepOptOuts lands what a record that is kept out says of phones that must not be called. It returns the records that it wrote.
+func (db *DB) keepOptOuts(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Target, r *LandRecord, facts *pipeline.Facts) (ids []int64, err error) {
+	phones, err := db.optOutsOf(ctx, tx, key, t, r, facts)
+	if err != nil {
+		return nil, err
 	}
 	for _, phone := range slices.Sorted(maps.Keys(phones)) {
 		told := toldOptOut{t.Account, string(t.Source) + "/" + t.Stream + "/" + r.ObjectID, phone, phones[phone]}

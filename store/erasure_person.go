@@ -72,21 +72,48 @@ func (p *person) hashes() map[keyName]bool {
 	return all
 }
 
+// What is found of them later is sealed too.
 const erasureHashesSQL = `
-insert into ops.erasure_hashes (org_id, hash, kind, erasure_id)
-select @org, n.hash, n.kind, @id
-from unnest(@hashes::bytea[], @kinds::text[]) as n (hash, kind)
+insert into ops.erasure_hashes as h (org_id, hash, kind, erasure_id, sealed)
+select @org, n.hash, n.kind, @id, n.sealed
+from unnest(@hashes::bytea[], @kinds::text[], @sealed::bytea[]) as n (hash, kind, sealed)
 order by n.hash
-on conflict do nothing`
+on conflict (org_id, hash) do update
+set sealed = excluded.sealed
+where h.erasure_id = excluded.erasure_id and excluded.sealed is not null`
 
-// keepHashes keeps out what names the person from when it is committed; tx holds the lock of who lands alone.
+const phonesOfLeadsSQL = `
+select distinct value
+from pipeline.lead_keys
+where org_id = @org and lead_id = any(@leads) and kind = 'phone'`
+
+// keepHashes keeps out what names the person from when it is committed; tx holds the lock of who lands alone. The ids of their
+// leads and calls hold their phones sealed, those too that others have: an opt-out by such an id is for each of them.
 func (p *person) keepHashes(ctx context.Context, tx pgx.Tx, key *ErasureKey, id uuid.UUID) error {
-	var hashes [][]byte
+	rows, err := tx.Query(ctx, phonesOfLeadsSQL, pgx.StrictNamedArgs{"org": p.org, "leads": p.leads})
+	if err != nil {
+		return fmt.Errorf("reading phones of leads: %w", err)
+	}
+	phones, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("reading phones of leads: %w", err)
+	}
+	phones = append(phones, p.phones()...)
+	slices.Sort(phones)
+	phones = slices.Compact(phones)
+	var hashes, sealed [][]byte
 	var kinds []string
 	for n := range p.hashes() {
-		hashes, kinds = append(hashes, key.hashOf(p.org, n)), append(kinds, n.Kind)
+		var own []byte
+		if n.sealable() {
+			if own, err = key.seal(p.org, n, phones); err != nil {
+				return err
+			}
+		}
+		hashes, kinds, sealed = append(hashes, key.hashOf(p.org, n)), append(kinds, n.Kind), append(sealed, own)
 	}
-	if _, err := tx.Exec(ctx, erasureHashesSQL, pgx.StrictNamedArgs{"org": p.org, "id": id, "hashes": hashes, "kinds": kinds}); err != nil {
+	_, err = tx.Exec(ctx, erasureHashesSQL, pgx.StrictNamedArgs{"org": p.org, "id": id, "hashes": hashes, "kinds": kinds, "sealed": sealed})
+	if err != nil {
 		return fmt.Errorf("keeping the hashes: %w", err)
 	}
 	return nil
