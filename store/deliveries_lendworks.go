@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -21,13 +22,24 @@ const destinationLendWorks = "lendworks"
 // streamPushed holds, for each lead that we create at LendWorks, by which of its identities it is known here.
 const streamPushed = "pushed"
 
-// pushedLead is a lead that we create at LendWorks, with its id there once that is told.
+// pushedLead is a lead that we create at LendWorks, with its id there once that is told, and what else it was told now.
 type pushedLead struct {
 	org         uuid.UUID
 	account     string
 	lead        uuid.UUID
 	lendworksID string
+	told        *toldLead
 }
+
+// toldLead is a lead as LendWorks was told of it.
+type toldLead struct {
+	At   time.Time       `json:"at"`
+	Lead json.RawMessage `json:"lead"`
+}
+
+// toldMost is how many of the things that LendWorks was told of a lead are remembered. It says the latest ones back, and older ones
+// for as long as a change is under way.
+const toldMost = 5
 
 // pushedRecord is the payload of such a record.
 type pushedRecord struct {
@@ -38,6 +50,18 @@ type pushedRecord struct {
 		Account string `json:"account"`
 		Value   string `json:"value"`
 	} `json:"key"`
+	// Told are leads as LendWorks was told of them, the latest last.
+	Told []toldLead `json:"told,omitempty"`
+}
+
+// tell adds what LendWorks was told. A request that was repeated told nothing new.
+func (p *pushedRecord) tell(told *toldLead) {
+	if told == nil || len(p.Told) > 0 && bytes.Equal(p.Told[len(p.Told)-1].Lead, told.Lead) {
+		return
+	}
+	p.Told = append(p.Told, *told)
+	slices.SortStableFunc(p.Told, func(a, b toldLead) int { return a.At.Compare(b.At) })
+	p.Told = p.Told[max(len(p.Told)-toldMost, 0):]
 }
 
 // One identity is enough, the eldest: what ties several together can come apart again only where they do not meet here.
@@ -74,7 +98,7 @@ func (db *DB) landPushed(ctx context.Context, tx pgx.Tx, leads map[uuid.UUID]pus
 	if err != nil {
 		return fmt.Errorf("asking by which keys leads are known: %w", err)
 	}
-	byTarget := map[pushedLead][]LandRecord{}
+	byTarget := map[Target][]LandRecord{}
 	var at pushedLead
 	var before *string
 	var observed *time.Time
@@ -90,9 +114,10 @@ func (db *DB) landPushed(ctx context.Context, tx pgx.Tx, leads map[uuid.UUID]pus
 				return err
 			}
 		}
+		p.tell(leads[at.lead].told)
 		p.LeadID, p.LendWorksID = at.lead.String(), cmp.Or(leads[at.lead].lendworksID, p.LendWorksID)
 		payload, err := json.Marshal(p)
-		target := pushedLead{org: at.org, account: at.account}
+		target := Target{Org: at.org, Account: at.account, Source: pipeline.SourceLendWorks, Stream: streamPushed}
 		byTarget[target] = append(byTarget[target], LandRecord{ObjectID: p.LeadID, Payload: payload, ObservedAt: now})
 		return err
 	})
@@ -100,28 +125,61 @@ func (db *DB) landPushed(ctx context.Context, tx pgx.Tx, leads map[uuid.UUID]pus
 		return fmt.Errorf("asking by which keys leads are known: %w", err)
 	}
 	for _, l := range sorted {
-		target := pushedLead{org: l.org, account: l.account}
+		target := Target{Org: l.org, Account: l.account, Source: pipeline.SourceLendWorks, Stream: streamPushed}
 		recs, ok := byTarget[target]
 		if !ok {
 			continue
 		}
 		delete(byTarget, target)
-		t := Target{Org: l.org, Account: l.account, Source: pipeline.SourceLendWorks, Stream: streamPushed}
-		if _, err := db.Land(ctx, tx, t, recs, LandOptions{}); err != nil {
+		if _, err := db.Land(ctx, tx, target, recs, LandOptions{}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// notePushed tells under which ids LendWorks has the leads that it confirmed.
+const deliveriesToldSQL = `
+select id, coalesce(told, params -> 'lead')::text
+from ops.deliveries
+where id = any(@ids)
+order by sending_at, id`
+
+// notePushed tells under which ids LendWorks has the leads that it confirmed, and what it was told of them: what it says back is
+// not its own word.
 func (db *DB) notePushed(ctx context.Context, tx pgx.Tx, ends []pipeline.DeliverySettlement, moved []bool) error {
-	leads := map[uuid.UUID]pushedLead{}
+	of := map[uuid.UUID]*pipeline.DeliverySettlement{}
+	var ids []uuid.UUID
 	for i := range ends {
 		d := &ends[i].Delivery
-		if moved[i] && d.Destination == destinationLendWorks && d.Operation == OpInsertLead && ends[i].Change.ExternalID != "" {
-			leads[d.LeadID] = pushedLead{org: d.Org, account: d.Account, lead: d.LeadID, lendworksID: ends[i].Change.ExternalID}
+		if moved[i] && d.Destination == destinationLendWorks && d.LeadID != uuid.Nil && ends[i].Change.State == pipeline.DeliveryConfirmed &&
+			(d.Operation == OpInsertLead && ends[i].Change.ExternalID != "" || d.Operation == OpUpdateLead) {
+			ids, of[d.ID] = append(ids, d.ID), &ends[i]
 		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, deliveriesToldSQL, pgx.StrictNamedArgs{"ids": ids})
+	if err != nil {
+		return fmt.Errorf("asking what lendworks was told: %w", err)
+	}
+	leads := map[uuid.UUID]pushedLead{}
+	var id uuid.UUID
+	var told *string
+	_, err = pgx.ForEachRow(rows, []any{&id, &told}, func() error {
+		d := &of[id].Delivery
+		l := pushedLead{org: d.Org, account: d.Account, lead: d.LeadID, lendworksID: leads[d.LeadID].lendworksID}
+		if d.Operation == OpInsertLead {
+			l.lendworksID = of[id].Change.ExternalID
+		}
+		if told != nil {
+			l.told = &toldLead{At: d.SendingAt.UTC(), Lead: json.RawMessage(*told)}
+		}
+		leads[d.LeadID] = l
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("asking what lendworks was told: %w", err)
 	}
 	return db.landPushed(ctx, tx, leads)
 }

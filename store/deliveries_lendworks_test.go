@@ -106,11 +106,16 @@ func TestPushedLeadComesBack(t *testing.T) {
 // confirm settles a delivery as the engine does.
 func (w *lendworksWorld) confirm(delivery, lead uuid.UUID, id string) {
 	w.t.Helper()
+	w.confirmAs("insert_lead", delivery, lead, id)
+}
+
+func (w *lendworksWorld) confirmAs(operation string, delivery, lead uuid.UUID, id string) {
+	w.t.Helper()
 	at := w.db.Now()
 	mustExec(w.t, w.db, `update ops.deliveries set state = 'sending', attempts = 1, sending_at = $2 where id = $1`, delivery, at)
 	moved, err := w.db.SettleDeliveries(w.t.Context(), []pipeline.DeliverySettlement{{
 		Kind: pipeline.AttemptSend, Attempt: 1, StartedAt: at, Now: at, Outcome: "confirmed",
-		Delivery: pipeline.Delivery{ID: delivery, Org: foldOrg, Account: "default", Destination: "lendworks", Operation: "insert_lead", LeadID: lead, SendingAt: at},
+		Delivery: pipeline.Delivery{ID: delivery, Org: foldOrg, Account: "default", Destination: "lendworks", Operation: operation, LeadID: lead, SendingAt: at},
 		Change:   pipeline.DeliveryChange{State: pipeline.DeliveryConfirmed, Attempts: 1, ExternalID: id, NotBefore: at},
 	}})
 	if err != nil || !moved[0] {
@@ -139,4 +144,103 @@ func TestLoopGuard(t *testing.T) {
 	// What the lead becomes later changes nothing of the order: its key goes with one body.
 	w.lead("2", 9, "Bend")
 	w.count("frozen", 1, `select count(*) from ops.deliveries where destination = 'lendworks' and params -> 'lead' ->> 'City' = 'Salem'`)
+}
+
+// field returns a field of the one lead that has a phone, and who told it.
+func (w *lendworksWorld) field(phone, name string) string {
+	w.t.Helper()
+	var value string
+	err := w.db.Pool.QueryRow(w.t.Context(), `select coalesce(to_jsonb(l) ->> $2, '') || ' ' || coalesce(field_sources -> $2 ->> 'source', '')
+		from pipeline.leads l where phone_e164 = $1 or $1 = any(phones)`, phone, columnOf(name)).Scan(&value)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return value
+}
+
+func columnOf(name string) string {
+	return map[string]string{"contactFirstName": "contact_first_name", "tags": "tags", "customFields": "custom_fields", "requestedAmount": "requested_amount"}[name]
+}
+
+// TestEchoRestampsNothing has LendWorks list a lead that we created, with its one time for all fields: what we told it does not
+// beat what others told a moment before, what it changed itself does, in any order of arrival.
+func TestEchoRestampsNothing(t *testing.T) {
+	t.Parallel()
+	lead := func(source pipeline.Source, object string, minute int, fields map[pipeline.Field]string) foldRecord {
+		keys := []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: "1"}, phone(phoneA)}
+		return foldRecord{source, object, minute, pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: keys, Fields: fields}}}}
+	}
+	first := lead(pipeline.SourceIPSCAPE, "1", 5, map[pipeline.Field]string{
+		pipeline.FieldContactFirstName: "Ann", pipeline.FieldTags: `["warm"]`, pipeline.FieldCustom: `{"fleet":"3","sector":"food"}`,
+		pipeline.FieldRequestedAmount: "5000",
+	})
+	// Told by another source before the echo, and heard of after it or before.
+	other := lead(pipeline.SourceConvoso, "late", 7, map[pipeline.Field]string{
+		pipeline.FieldContactFirstName: "Anna", pipeline.FieldTags: `["hot"]`, pipeline.FieldCustom: `{"fleet":"4"}`, pipeline.FieldRequestedAmount: "6000",
+	})
+	for _, before := range []bool{true, false} {
+		w := newLendWorksWorld(t)
+		w.land(first)
+		w.drain()
+		var id, delivery uuid.UUID
+		if err := w.db.Pool.QueryRow(t.Context(), `select lead_id, id from ops.deliveries where destination = 'lendworks'`).Scan(&id, &delivery); err != nil {
+			t.Fatal(err)
+		}
+		if before {
+			w.land(other)
+			w.drain()
+		}
+		w.at(10)
+		w.confirm(delivery, id, "LW1")
+		tell := func(minute int, first, sector string) {
+			t.Helper()
+			at := foldStart.Add(time.Duration(minute) * time.Minute)
+			payload := fmt.Sprintf(`{"id":"LW1","attributes":{"phone":%q,"contactFirstName":%q,"tags":["warm"],"requestedAmount":"5000.00","priority":"normal",
+				"createdAt":%q,"customFields":{"trunkline_lead_id":%q,"fleet":"3","sector":%q}}}`, phoneA, first, at.Format(time.RFC3339), id, sector)
+			err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+				_, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceLendWorks, Stream: "leads"},
+					[]store.LandRecord{{ObjectID: "LW1", Payload: []byte(payload), SourceTime: at, ObservedAt: at}}, store.LandOptions{})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.drain()
+		}
+		tell(10, "Ann", "food")
+		if !before {
+			w.land(other)
+			w.drain()
+		}
+		for name, want := range map[string]string{
+			"contactFirstName": "Anna convoso", "tags": `["hot"] convoso`, "customFields": `{"fleet": "4", "sector": "food"} convoso`, "requestedAmount": "6000 convoso",
+		} {
+			if got := w.field(phoneA, name); got != want {
+				t.Errorf("before %t: after the echo %s is %s, want %s", before, name, got, want)
+			}
+		}
+		// Somebody changes the name there, and one custom field; we tell a third name; somebody takes up the first one again.
+		tell(20, "Annie", "retail")
+		if got := w.field(phoneA, "contactFirstName") + w.field(phoneA, "customFields"); got != `Annie lendworks{"fleet": "4", "sector": "retail"} lendworks` {
+			t.Errorf("before %t: LendWorks' own words came to %s", before, got)
+		}
+		update := uuid.New()
+		mustExec(t, w.db, `insert into ops.deliveries (id, org_id, account_id, destination, operation, class, lead_id, state, source_time, not_before, created_at, dedupe, told)
+			select $1, org_id, account_id, destination, 'update_lead', 'keyed', lead_id, 'ready', source_time, not_before, created_at, 'x',
+				jsonb_set(params -> 'lead', '{FirstName}', '"Anna"') from ops.deliveries where id = $2`, update, delivery)
+		w.at(30)
+		w.confirmAs("update_lead", update, id, "")
+		tell(30, "Anna", "retail")
+		if got := w.field(phoneA, "contactFirstName"); got != "Anna convoso" {
+			t.Errorf("before %t: told again it is %s", before, got)
+		}
+		tell(50, "Ann", "retail")
+		if got := w.field(phoneA, "contactFirstName"); got != "Ann lendworks" {
+			t.Errorf("before %t: taken up again it is %s", before, got)
+		}
+		c, err := w.rec.Compare(t.Context(), foldOrg, store.CompareOptions{})
+		if err != nil || c.Differing > 0 {
+			t.Errorf("before %t: %d differ from a rebuild, %v", before, c.Differing, err)
+		}
+	}
 }

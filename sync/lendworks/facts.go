@@ -213,12 +213,16 @@ func fieldsOf(text func(name string) string) map[pipeline.Field]string {
 }
 
 // pushedFacts ties a lead that we create at LendWorks to one of its identities here, so that what comes back is known for it
-// even where the answer to the request was lost and many leads share its phone.
+// even where the answer to the request was lost and many leads share its phone. It also says what we told LendWorks of it.
 func pushedFacts(payload []byte) (pipeline.Facts, error) {
 	var p struct {
 		LeadID      string `json:"lead_id"`
 		LendWorksID string `json:"lendworks_id"`
 		Key         struct{ Kind, Account, Value string }
+		Told        []struct {
+			At   time.Time
+			Lead pipeline.LeadView
+		}
 	}
 	if err := json.Unmarshal(payload, &p); err != nil || p.LeadID == "" {
 		return pipeline.Facts{}, errors.New("names no lead")
@@ -232,5 +236,34 @@ func pushedFacts(payload []byte) (pipeline.Facts, error) {
 	add(pipeline.Key{Kind: pipeline.KeyKind(p.Key.Kind), Account: p.Key.Account, Value: p.Key.Value})
 	add(pipeline.Key{Kind: pipeline.KeyLead, Value: p.LeadID})
 	add(pipeline.Key{Kind: pipeline.KeyLendWorks, Value: p.LendWorksID})
-	return pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: keys}}}, nil
+	var told []pipeline.ToldValues
+	for _, was := range p.Told {
+		told = append(told, pipeline.ToldValues{At: was.At, Fields: toldOf(was.Lead)})
+	}
+	return pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: keys, Told: told}}}, nil
+}
+
+// defaultPriority is what LendWorks gives a lead of which nobody told it a priority.
+const defaultPriority = "normal"
+
+// toldOf is what LendWorks was told of a lead, in the words in which it tells it back.
+func toldOf(view pipeline.LeadView) map[pipeline.Field]string {
+	body, _ := LeadBody(view, true)
+	if body["priority"] == nil {
+		body["priority"] = defaultPriority
+	}
+	told := map[pipeline.Field]string{}
+	attributes := plainAttributes()
+	attributes["phone"] = pipeline.FieldPhone
+	for name, field := range attributes {
+		if value, ok := body[name].(string); ok {
+			told[field] = value
+		}
+	}
+	for name, field := range map[string]pipeline.Field{"tags": pipeline.FieldTags, "customFields": pipeline.FieldCustom} {
+		if text, err := json.Marshal(body[name]); err == nil && body[name] != nil {
+			told[field] = string(text)
+		}
+	}
+	return told
 }

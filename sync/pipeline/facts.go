@@ -59,6 +59,15 @@ type LeadFact struct {
 	Replace bool `json:",omitempty"`
 	// Stage is the stage that somebody set at the record's time; empty = none.
 	Stage string `json:",omitempty"`
+	// Told is what we told this record's source of the lead, by time. Where the source says the like of it, it repeats us, and says
+	// nothing of its own.
+	Told []ToldValues `json:",omitempty"`
+}
+
+// ToldValues are the values of a lead's fields that we told somebody at a time (UTC), in the words in which they tell them back.
+type ToldValues struct {
+	At     time.Time
+	Fields map[Field]string
 }
 
 // Direction of a call.

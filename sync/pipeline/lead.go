@@ -46,10 +46,14 @@ func foldLeads(told []Told, g *groups, calls []Call, dnc *optOuts, rules Rules) 
 		group := &g.list[i]
 		lead := &leads[i]
 		lead.Keys, lead.Phones, lead.Fields = group.keys, group.phones, map[Field]Won{}
+		ours := echoes{}
+		for _, ref := range group.facts {
+			ours.add(&told[ref.told], &told[ref.told].Facts.Leads[ref.fact])
+		}
 		for _, ref := range group.facts {
 			t := &told[ref.told]
 			fact := &t.Facts.Leads[ref.fact]
-			lead.take(t, fact)
+			lead.take(t, fact, ours)
 			if fact.Stage != "" {
 				set[i] = append(set[i], stageMove{at: t.Stamp.At, stage: fact.Stage, chosen: true})
 			}
@@ -62,8 +66,12 @@ func foldLeads(told []Told, g *groups, calls []Call, dnc *optOuts, rules Rules) 
 	return leads
 }
 
-func (l *Lead) take(t *Told, f *LeadFact) {
+func (l *Lead) take(t *Told, f *LeadFact, ours echoes) {
 	for field, value := range f.Fields {
+		value, own := ours.without(t.Stamp, field, value)
+		if !own {
+			continue
+		}
 		won := Won{Value: value, Source: t.Stamp.Source, At: t.Stamp.At}
 		if field == FieldCustom && !f.Replace {
 			won.Value = mergeObjects(l.Fields[field].Value, value)
