@@ -9,9 +9,10 @@ TOOLS := $(CURDIR)/bin/tools
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# Outside a repository git can read (a tarball, another user's clone) go would refuse to stamp the revision, and with it to build.
-BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
-GOFLAGS_BUILD := -trimpath $(BUILDVCS) -ldflags "-X main.version=$(VERSION)"
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+REVISION_TIME ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+# Outside a repository git can read (a tarball, another user's clone) go would refuse to stamp the revision, and with it to build; so the three above say it.
+GOFLAGS_BUILD := -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION) -X main.revision=$(REVISION) -X main.revisionTime=$(REVISION_TIME)"
 
 # The race detector needs cgo and a C compiler; `make test` does without where there is none, `make test/race` insists.
 RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && [ "$$(go env GOARCH)" != 386 ] && echo -race)

@@ -116,9 +116,10 @@ func (p *program) inboxListCommand() *cobra.Command {
 func (p *program) inboxShowCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one post with its bytes, personal data included",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show ID",
+		Short:   "Show one post with its bytes, personal data included",
+		Example: "  trunkline inbox show 0198…",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := argID(args[0])
 			if err != nil {
@@ -163,10 +164,11 @@ func (p *program) showPost(ctx context.Context, d *database, id uuid.UUID, asJSO
 func (p *program) inboxReplayCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "replay ID",
-		Short: "Read one post again, whatever became of it before",
-		Long:  "Read one post again, whatever became of it before, and print what becomes of it. Exits 1 when it still cannot be read.",
-		Args:  cobra.ExactArgs(1),
+		Use:     "replay ID",
+		Short:   "Read one post again, whatever became of it before",
+		Long:    "Read one post again, whatever became of it before, and print what becomes of it. Exits 1 when it still cannot be read.",
+		Example: "  trunkline inbox replay 0198…",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := argID(args[0])
 			if err != nil {

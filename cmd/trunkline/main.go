@@ -69,8 +69,6 @@ func main() {
 func (p *program) main(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
@@ -125,13 +123,15 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "trunkline",
 		Short:         "Keep diallers and the lead pipeline in one Postgres",
-		Version:       versionText(),
+		Version:       thisBuild().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		// Without a command the help is wanted, and a word that is no command is wrong usage.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })
 	root.AddCommand(
@@ -140,6 +140,8 @@ func (p *program) root() *cobra.Command {
 		p.configCommand(), p.versionCommand(),
 	)
 	root.AddCommand(p.rebuildCommand(), p.eraseCommand(), p.quarantineCommand(), p.inboxCommand(), p.leadCommand(), p.linkCommand(), p.dispositionsCommand(), p.stagesCommand())
+	root.AddCommand(p.manCommand())
+	addCompletion(root)
 	usageCodes(root)
 	return root
 }

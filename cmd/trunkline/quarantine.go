@@ -106,9 +106,10 @@ type quarantineItem struct {
 func (p *program) quarantineShowCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one item with its bytes, personal data included",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show ID",
+		Short:   "Show one item with its bytes, personal data included",
+		Example: "  trunkline quarantine show 0198…",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := argID(args[0])
 			if err != nil {

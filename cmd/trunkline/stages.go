@@ -36,9 +36,10 @@ func (p *program) stagesListCommand() *cobra.Command {
 	var org string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the stages in their order",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the stages in their order",
+		Example: "  trunkline stages list --json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withDatabase(cmd.Context(), func(ctx context.Context, _ *config, d *database) error {
 				id, err := orgID(ctx, d, org)
