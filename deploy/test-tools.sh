@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tests that need more than Go and Postgres: a linter of the OpenAPI document, API clients and webhook receivers in Node, and the
-# status page in a headless Chromium. Installs what is missing, Node and Chromium with the system's package manager and the rest
+# status page in a headless Chromium; and of what is shipped. Installs what is missing, Node and Chromium with the system's package manager and the rest
 # with npm, pinned where that is ours to do. The tests themselves talk to this machine only.
 #
 # What cannot be installed is left out with a line that says so. TEST_TOOLS=required makes that a failure.
@@ -132,6 +132,10 @@ get_chromium() {
 	fi
 	has_chromium
 }
+
+# shellcheck source=deploy/test-tools/packaging.sh
+. "$here/packaging.sh"
+packaging
 
 if ! get_node; then
 	without "no Node of 20.19 or later here, and none could be installed: its tests are left out"

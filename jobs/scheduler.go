@@ -31,6 +31,8 @@ type Scheduler struct {
 	DB   *store.DB
 	Log  *slog.Logger
 	List []Recurring
+	// Moved is called after each look, well or not, as a sign of life; optional.
+	Moved func()
 }
 
 func (s *Scheduler) schedules() []store.Schedule {
@@ -52,6 +54,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 	}
 	ready := false
 	every(ctx, tick, func() {
+		defer moved(s.Moved)
 		if !ready {
 			if err := s.DB.EnsureSchedules(ctx, schedules); err != nil {
 				s.warn(ctx, "writing schedules", err)
@@ -85,6 +88,13 @@ func every(ctx context.Context, interval time.Duration, fn func()) {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
+	}
+}
+
+// moved gives a sign of life to whoever wants one.
+func moved(tell func()) {
+	if tell != nil {
+		tell()
 	}
 }
 

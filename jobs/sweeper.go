@@ -31,6 +31,8 @@ type Sweeper struct {
 	Streams, Whole []store.StreamKey
 	// Accounts are those whose objects are read again by id; their streams are empty.
 	Accounts []store.StreamKey
+	// Moved is called after each part of a sweep, well or not, as a sign of life; optional.
+	Moved func()
 }
 
 // Run sweeps until ctx ends.
@@ -44,16 +46,21 @@ func (s *Sweeper) Run(ctx context.Context) {
 
 // Sweep looks once. A part that fails does not keep the others from being looked at.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	return errors.Join(
-		s.DB.Heartbeat(ctx, s.Daemon),
-		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.drains(ctx, tx) }),
-		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.walks(ctx, tx) }),
-		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.missing(ctx, tx) }),
-		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.refetch(ctx, tx) }),
-		s.DB.SettleBackfill(ctx, uuid.Nil),
-		s.DB.InTx(ctx, func(tx pgx.Tx) error { return s.backfills(ctx, tx) }),
-		s.deliveries(ctx),
-	)
+	inTx := func(part func(context.Context, pgx.Tx) error) func() error {
+		return func() error { return s.DB.InTx(ctx, func(tx pgx.Tx) error { return part(ctx, tx) }) }
+	}
+	var errs []error
+	for _, part := range []func() error{
+		func() error { return s.DB.Heartbeat(ctx, s.Daemon) },
+		inTx(s.drains), inTx(s.walks), inTx(s.missing), inTx(s.refetch),
+		func() error { return s.DB.SettleBackfill(ctx, uuid.Nil) },
+		inTx(s.backfills),
+		func() error { return s.deliveries(ctx) },
+	} {
+		errs = append(errs, part())
+		moved(s.Moved)
+	}
+	return errors.Join(errs...)
 }
 
 func (s *Sweeper) drains(ctx context.Context, tx pgx.Tx) error {

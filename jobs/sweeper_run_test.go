@@ -19,8 +19,13 @@ func TestSweepGoesOnPastAFailure(t *testing.T) {
 		w.exec(`insert into ops.inbox (id, org_id, source, received_at, method, content_type, body)
 			values (gen_random_uuid(), $1, 'convoso', $2, 'POST', '', '')`, w.org, jobMade.Add(-time.Minute))
 		w.exec(`alter table ` + broken + ` rename to broken`)
+		signs := 0
+		w.Moved = func() { signs++ }
 		if err := w.Sweep(t.Context()); err == nil {
 			t.Errorf("%s: no error", broken)
+		}
+		if signs != 8 {
+			t.Errorf("%s broken: %d signs of life, want one for each of 8 parts", broken, signs)
 		}
 		want := map[string]int{"deliver": 1, "walk": 1, "inbox": 1}
 		switch broken {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -129,20 +130,28 @@ func (v variable) decode(text string) error {
 	return err
 }
 
-// secretText reads a secret from its variable, or from the file that NAME_FILE names.
+// secretText reads a secret from its variable, or from the file that NAME_FILE names; where neither is set, be it to nothing, from
+// the credential of that name that a service manager handed over.
 func secretText(env map[string]string, name string) (string, error) {
-	text, path := env[name], env[name+"_FILE"]
+	text, set := env[name]
+	path, what := env[name+"_FILE"], "the file that "+name+"_FILE names"
+	if dir := env["CREDENTIALS_DIRECTORY"]; dir != "" && !set && path == "" {
+		credential := filepath.Join(dir, name)
+		if _, err := os.Stat(credential); err == nil {
+			path, what = credential, "its credential"
+		}
+	}
 	if path != "" {
 		if text != "" {
 			return "", fmt.Errorf("is set, and so is %s_FILE: set one of them", name)
 		}
 		content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 		if err != nil {
-			return "", fmt.Errorf("%s_FILE names a file that cannot be read", name)
+			return "", fmt.Errorf("%s cannot be read", what)
 		}
 		text = strings.TrimRight(string(content), "\r\n")
 		if text == "" {
-			return "", fmt.Errorf("%s_FILE names an empty file", name)
+			return "", fmt.Errorf("%s is empty", what)
 		}
 	}
 	if strings.ContainsAny(text, "\r\n\x00") {

@@ -75,6 +75,10 @@ type daemon struct {
 	// lastBeat is the newest heartbeat known to be committed.
 	lastBeat store.Heartbeat
 
+	// pulses tell which of the daemon's loops still go round; manager is who started it, and is told.
+	pulses  *pulses
+	manager *serviceManager
+
 	background sync.WaitGroup
 	stopLoops  context.CancelFunc
 }
@@ -88,6 +92,7 @@ type accountStream struct {
 // newDaemon brings the schema up to date and builds every part. It takes over d and closes it when building fails.
 func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, d *database) (*daemon, error) {
 	dm := &daemon{cfg: cfg, log: log, now: time.Now, db: d, id: uuid.New(), registry: prometheus.NewRegistry(), http: newVendorHTTP()}
+	dm.pulses, dm.manager = newPulses(dm.now), &serviceManager{notify: notifySystemd, log: log}
 	for _, step := range []func(context.Context) error{
 		dm.migrate, dm.buildMetrics, dm.buildFacts, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
 	} {
@@ -266,7 +271,7 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.scheduler = &jobs.Scheduler{DB: d.db.DB, Log: d.log, List: d.recurring()}
+	d.scheduler = &jobs.Scheduler{DB: d.db.DB, Log: d.log, List: d.recurring(), Moved: d.pulses.of("scheduler")}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -274,6 +279,7 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 	d.sweeper = &jobs.Sweeper{
 		DB: d.db.DB, Queue: d.queue, Engine: d.engine, Log: d.log,
 		Daemon: store.Daemon{ID: d.id, Host: host, Version: versionText(), StartedAt: d.db.Now()},
+		Moved:  d.pulses.of("sweeper"),
 	}
 	if d.refetch != nil {
 		d.sweeper.Accounts = []store.StreamKey{d.refetch.Key}

@@ -46,9 +46,11 @@ func (d *daemon) start(ctx context.Context) error {
 		if err := d.workers.Start(ctx); err != nil {
 			return err
 		}
+		d.pulses.of("sweeper")()
 		d.background.Go(func() { d.sweeper.Run(loops) })
 	}
 	if roles.scheduler {
+		d.pulses.of("scheduler")()
 		d.background.Go(func() { d.scheduler.Run(loops) })
 	}
 	d.background.Go(func() { d.watchDatabase(loops) })
@@ -57,6 +59,8 @@ func (d *daemon) start(ctx context.Context) error {
 		d.addr = d.server.Serve(d.listener)
 	}
 	d.log.Info("trunkline is up", "version", versionText(), "addr", d.addr, "streams", len(d.streams), "destinations", d.engine.Destinations())
+	d.manager.say(sayReady)
+	d.background.Go(func() { d.manager.watch(loops, d.pulses) })
 	return nil
 }
 
@@ -126,6 +130,7 @@ func (d *daemon) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget.all)
 	defer cancel()
 	d.log.Info("stopping", "budget", budget.all)
+	d.manager.say(sayStopping)
 	// First of all: what is claimed now would have to be sent in the time that is left.
 	d.engine.Quiesce()
 	d.webhooks.Quiesce()

@@ -107,7 +107,8 @@ func (d *daemon) firstBeat(ctx context.Context) error {
 func (d *daemon) beatOn(ctx context.Context) {
 	ticker := time.NewTicker(heartbeatEvery)
 	defer ticker.Stop()
-	failing := false
+	failing, alive := false, d.pulses.of("heartbeat")
+	alive()
 	for {
 		select {
 		case <-ctx.Done():
@@ -117,6 +118,7 @@ func (d *daemon) beatOn(ctx context.Context) {
 		look, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := d.beat(look)
 		cancel()
+		alive()
 		if err != nil && !failing && ctx.Err() == nil {
 			d.log.Warn("the heartbeat was not raised", "error", store.Loggable(err))
 		}

@@ -55,7 +55,7 @@ func manual(root *cobra.Command) string {
 	m.section("COMMANDS")
 	m.commands(root)
 	m.section("ENVIRONMENT")
-	m.text("A secret NAME is also read from the file that NAME_FILE names. trunkline config prints all of them with their values, secrets masked.")
+	m.text("A secret NAME is also read from the file that NAME_FILE names, or without both from the file NAME in CREDENTIALS_DIRECTORY. trunkline config prints all of them with their values, secrets masked.")
 	for _, v := range variables(&config{}) {
 		help := v.help
 		if fallback := strings.TrimSpace(v.fallback); fallback != "" {

@@ -154,9 +154,17 @@ func untilStopped(ctx context.Context, d *daemon, done <-chan error) error {
 var vendorPrefixes = []string{"IPSCAPE_", "DIALEDIN_", "CONVOLO_", "CONVOSO_", "LENDWORKS_"}
 
 func withoutVendors(environ []string) []string {
-	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+	ofVendor := func(entry string) bool {
 		return slices.ContainsFunc(vendorPrefixes, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
-	})
+	}
+	out := slices.DeleteFunc(slices.Clone(environ), ofVendor)
+	for _, v := range variables(&config{}) {
+		if v.secret && ofVendor(v.name) {
+			// Set to nothing, so that no credential stands in for it.
+			out = append(out, v.name+"=")
+		}
+	}
+	return out
 }
 
 // overlaid returns an environment in which some variables are replaced.

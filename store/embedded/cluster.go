@@ -20,6 +20,7 @@ shared_buffers = 128MB
 max_wal_size = 4GB
 fsync = on
 synchronous_commit = on
+jit = off # a hardened service (MemoryDenyWriteExecute) may not run code made at run time
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_checkpoints = off
