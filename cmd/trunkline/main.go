@@ -140,7 +140,7 @@ func (p *program) root() *cobra.Command {
 		p.configCommand(), p.versionCommand(),
 	)
 	root.AddCommand(p.rebuildCommand(), p.eraseCommand(), p.quarantineCommand(), p.inboxCommand(), p.leadCommand(), p.linkCommand(), p.dispositionsCommand(), p.stagesCommand())
-	root.AddCommand(p.manCommand())
+	root.AddCommand(p.manCommand(), p.healthcheckCommand())
 	addCompletion(root)
 	usageCodes(root)
 	return root

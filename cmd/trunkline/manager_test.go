@@ -95,6 +95,9 @@ func TestServiceManagerIsTold(t *testing.T) {
 	if got := words.String(); !strings.HasPrefix(got, sayReady+"\n") || strings.Contains(got, sayStopping) {
 		t.Errorf("a daemon that is up said:\n%s", got)
 	}
+	if got := runChild(t, map[string]string{"TRUNKLINE_HTTP_ADDR": c.addr}, "healthcheck"); got.code != exitDone || got.stdout != "ready\n" {
+		t.Errorf("healthcheck: %s", got)
+	}
 	c.signal(sigterm)
 	if code := c.wait(time.Minute); code != exitDone {
 		t.Errorf("exit %d", code)
