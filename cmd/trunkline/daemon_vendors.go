@@ -38,6 +38,7 @@ func (d *daemon) vendorClient(ctx context.Context, source pipeline.Source, perSe
 	if err != nil {
 		return vendorapi.Client{}, err
 	}
+	d.metrics.budget.WithLabelValues(string(source)).Set(float64(perSecond))
 	return vendorapi.Client{HTTP: d.http, Now: d.now, Log: d.log, Gate: g, Observe: d.metrics.requested, Secrets: d.cfg.secrets()}, nil
 }
 

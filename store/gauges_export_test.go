@@ -1,0 +1,4 @@
+package store
+
+// DeliveryGaugesSQL is what a scrape asks of deliveries.
+const DeliveryGaugesSQL = deliveryGaugesSQL
