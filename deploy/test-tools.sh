@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests that need more than Go and Postgres: a linter of the OpenAPI document, API clients and webhook receivers in Node, and the
-# status page in a headless Chromium; and of what is shipped. Installs what is missing, Node and Chromium with the system's package manager and the rest
+# Tests that need more than Go and Postgres: a linter of the OpenAPI document, API clients and webhook receivers in Node, exports
+# read back by DuckDB, the status page in a headless Chromium, and what is shipped. Installs what is missing, Node and Chromium with the system's package manager and the rest
 # with npm, pinned where that is ours to do. The tests themselves talk to this machine only.
 #
 # What cannot be installed is left out with a line that says so. TEST_TOOLS=required makes that a failure.
@@ -164,3 +164,8 @@ say "driving a daemon with Node"
 # One file after the other: each has daemons and databases of its own.
 # shellcheck disable=SC2086 # tests is a list
 bounded 480 node --test --test-concurrency=1 --test-reporter=spec $tests
+if has_psql && [ -d "$here/node_modules/@duckdb/node-api" ]; then
+	bounded 600 node --test --test-reporter=spec "$here/export.test.mjs"
+else
+	without "no psql or no DuckDB here: exports are not read back"
+fi

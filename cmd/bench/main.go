@@ -64,7 +64,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.rows, "rows", 0, "rows of a walk (0 = default)")
 	flags.IntVar(&o.rssRows, "rss-rows", 0, "rows of the backfill whose memory is compared with that of a tenth (0 = default; 1000000 for the target's own size)")
 	flags.IntVar(&o.leads, "leads", 0, "leads that the HTTP API serves (0 = default; 1000000 for the target's own size)")
-	flags.IntVar(&o.calls, "calls", 0, "calls that the sample queries of docs/queries are run on (0 = default)")
+	flags.IntVar(&o.calls, "calls", 0, "calls that the sample queries of docs/queries are run on, and that are exported (0 = default)")
 	flags.StringVar(&o.plans, "plans", "", "write the plans of the sample queries to the file")
 	flags.DurationVar(&o.load, "load", 0, "how long each side of an HTTP figure is loaded (0 = default)")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to the file")
@@ -109,6 +109,7 @@ func benches() []bench {
 		{"outbox", outboxBench},
 		{"leads", leadsBench},
 		{"queries", queriesBench},
+		{"export", exportBench},
 		{"idle", idleBench},
 	}
 }
