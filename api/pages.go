@@ -79,6 +79,10 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, err error) {
 		fail(http.StatusForbidden, "Nothing was done: "+err.Error()+".")
 	case errors.Is(err, store.ErrNotFound):
 		fail(http.StatusNotFound, "There is nothing here; it may have been too old to keep.")
+	case errors.Is(err, console.ErrTooMuch):
+		ex.cause = err
+		w.Header().Set("Retry-After", "5")
+		fail(http.StatusServiceUnavailable, "This took too long to find, or too many people look at lists at once. The daemon's own work goes on. Try again in a moment, or ask for fewer rows: for one state, or one destination.")
 	case store.Unavailable(err):
 		ex.cause = err
 		w.Header().Set("Retry-After", "2")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"html"
 	"io"
@@ -27,8 +28,15 @@ import (
 // withPage serves the status page with buttons that act.
 func withPage(t *testing.T) func(*Config) {
 	t.Helper()
+	return withLists(t, nil)
+}
+
+// withLists is withPage with a database of its own for lists; nil is the common one.
+func withLists(t *testing.T, lists *store.DB) func(*Config) {
+	t.Helper()
 	return func(c *Config) {
 		db := c.Leads.(*store.DB)
+		lists := cmp.Or(lists, db)
 		queue, err := jobs.NewQueue(db.Pool, c.Log)
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +47,7 @@ func withPage(t *testing.T) func(*Config) {
 		}
 		fold := &store.Reconciler{DB: db, MaxAge: time.Hour, Facts: func(r *pipeline.Record) (pipeline.Facts, error) { return settings.Facts(*r) }}
 		drain := &store.InboxDrain{DB: db, Read: jobs.ReadConvoso(settings), Wake: func(context.Context, pgx.Tx) error { return nil }}
-		site, err := console.New(console.Config{DB: db, Log: c.Log, AdminToken: c.AdminToken, Version: "test", Lookback: 48 * time.Hour, Actions: &jobs.Operator{
+		site, err := console.New(console.Config{DB: db, Lists: lists, Log: c.Log, AdminToken: c.AdminToken, Version: "test", Lookback: 48 * time.Hour, Actions: &jobs.Operator{
 			DB: db, Queue: queue, Patience: time.Millisecond, Backfills: &jobs.Backfiller{DB: db, Queue: queue, Account: store.DefaultAccount},
 			Replayer: &jobs.Replayer{DB: db, Fold: fold, Inbox: drain, Patience: time.Second, Stream: func(pipeline.Source, string) (*walk.Stream, *store.TypedTable, bool) { return nil, nil, false }},
 		}})
@@ -169,7 +177,7 @@ func TestPagesHoldWhatTheyShow(t *testing.T) {
 				if policy := got.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || got.header.Get("Cache-Control") != "no-store" {
 					t.Errorf("%s: policy %q, cache %q", path, policy, got.header.Get("Cache-Control"))
 				}
-				for _, bad := range []string{"<script>alert", "<b>", "Canaria", "Canary Holdings", "@canary.example", "5550123", "+1305555", "style=", "://", "ZgotmplZ", "NaN", "%!"} {
+				for _, bad := range []string{"<script>alert", "<b>", "Canaria", "Canary Holdings", "@canary.example", "5550123", "+1305555", "style=", "://", "ZgotmplZ", "NaN", "%!", "0001-01-01", "token=secret"} {
 					if strings.Contains(text, bad) {
 						t.Errorf("%s holds %q", path, bad)
 					}
@@ -193,12 +201,12 @@ func TestPagesHoldWhatTheyShow(t *testing.T) {
 					t.Errorf("no page holds %q", want)
 				}
 			}
-			for _, kind := range []string{"/ui/deliveries/*", "/ui/inbox/*", "/ui/quarantine/*", "/ui/backfills/*", "/ui/streams/*/default/ipscape/activities", "/ui/speed?from*&step*&to*", "/ui/jobs?kind*&state*"} {
+			for _, kind := range []string{"/ui/deliveries/*", "/ui/inbox/*", "/ui/quarantine/*", "/ui/backfills/*", "/ui/streams/*/default/ipscape/activities", "/ui/speed?from*&step*&to*", "/ui/jobs?kind*&state*", "/ui/webhooks?state*", "/ui/webhooks?endpoint*"} {
 				if kinds[kind] == 0 {
 					t.Errorf("no link of the kind %s was found", kind)
 				}
 			}
-			if rows == "300" && kinds["/ui/deliveries?before*&before_id*"] == 0 {
+			if rows == "300" && (kinds["/ui/deliveries?before*&before_id*"] == 0 || kinds["/ui/webhooks?before*&before_id*"] == 0) {
 				t.Errorf("no list leads to older rows: %v", kinds)
 			}
 		})
@@ -417,4 +425,57 @@ func TestPageWithoutADatabase(t *testing.T) {
 			t.Errorf("%s without a database: %d\n%.1500s", path, got.status, text)
 		}
 	}
+}
+
+// TestListsAreBounded: a list that cannot be found in time, and one that waits for its turn in vain, are refused with a page that says
+// so; the page itself goes on.
+func TestListsAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tokenless)
+	hasty, err := store.OpenPool(t.Context(), w.db.Pool.Config().ConnString(), store.PoolOptions{MaxConns: console.ListConns, Name: "lists", Statement: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hasty.Close)
+	w = newWorldOn(t, w.db.Pool, tokenless, withLists(t, &store.DB{Pool: hasty, Log: w.db.Log, Clock: time.Now})).start()
+	b := &browser{w: w}
+	if got := b.get("/ui/deliveries"); got.status != http.StatusOK {
+		t.Fatalf("a list: %d", got.status)
+	}
+	tx, err := w.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `lock table ops.inbox in access exclusive mode`); err != nil {
+		t.Fatal(err)
+	}
+	got := b.get("/ui/inbox")
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(string(got.body), "took too long to find") {
+		t.Errorf("a list that takes too long: %d\n%.1500s", got.status, got.body)
+	}
+	if got := b.get("/ui/deliveries"); got.status != http.StatusOK {
+		t.Errorf("another list after it: %d", got.status)
+	}
+}
+
+// TestCommandsNameTheOrganisation where there are several, and only then.
+func TestCommandsNameTheOrganisation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tokenless, withPage(t)).start()
+	b := &browser{w: w}
+	holds := func(path, want string) {
+		t.Helper()
+		if got := b.get(path); !strings.Contains(string(got.body), ">"+want+"</code>") {
+			t.Errorf("%s lacks the command %q", path, want)
+		}
+	}
+	holds("/ui/deliveries?state=unknown", "trunkline deliveries list --state unknown")
+	if _, err := w.db.CreateOrganisation(t.Context(), "another"); err != nil {
+		t.Fatal(err)
+	}
+	holds("/ui/deliveries?state=unknown", "trunkline deliveries list --state unknown --org ORG")
+	holds("/ui/inbox", "trunkline inbox list --org ORG")
+	holds("/ui/jobs", "trunkline status --json")
+	holds("/", "trunkline dnc list --org ORG")
 }

@@ -48,12 +48,20 @@ type BackfillProgress struct {
 // Left is how many windows have not ended.
 func (p BackfillProgress) Left() int { return p.Running + p.Waiting }
 
-// The pace is that of a minute that slides: what was committed in the minute before this one counts in proportion.
+// Only the windows of the page's own backfills are counted. The pace is that of a minute that slides: what was committed in the minute before this one counts in proportion.
 const backfillReadSQL = `
 select b.id, b.org_id, b.account_id, b.source, b.streams, lower(b.range), upper(b.range), b.window_s, b.filters, b.state, b.actor,
   b.created_at, b.started_at, b.finished_at, b.error, b.windows,
   n.done, n.failed, n.running, n.waiting, n.cancelled, n.pages, n.rows, n.changed, n.quarantined, n.rows_done, n.recent
-from ops.backfills b
+from (
+  select *
+  from ops.backfills
+  where (@org::uuid is null or org_id = @org)
+    and (@id::uuid is null or id = @id)
+    and (not @open or state in ('planned', 'running', 'paused'))
+  order by created_at desc, id desc
+  limit @limit offset @offset
+) b
 cross join lateral (
   select count(*) filter (where w.state = 'done') as done,
     count(*) filter (where w.state = 'failed') as failed,
@@ -73,11 +81,7 @@ cross join lateral (
   from ops.walks w
   where w.backfill_id = b.id
 ) n
-where (@org::uuid is null or b.org_id = @org)
-  and (@id::uuid is null or b.id = @id)
-  and (not @open or b.state in ('planned', 'running', 'paused'))
-order by b.created_at desc, b.id desc
-limit @limit offset @offset`
+order by b.created_at desc, b.id desc`
 
 const backfillCountSQL = `
 select count(*)

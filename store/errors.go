@@ -60,9 +60,9 @@ func unavailableCode(code string) bool {
 	return code == "25006" || code == "55P03"
 }
 
-// tookTooLong tells whether a statement was ended for its length. Unavailable counts that as the server's fault, which for
-// a single row that ever takes so long it is not.
-func tookTooLong(err error) bool {
+// TookTooLong tells whether a statement was ended for its length. Unavailable counts that as the server's fault, which for
+// a single row that ever takes so long, or a list that asks for too much, it is not.
+func TookTooLong(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pgErr.Code == "57014"
 }

@@ -68,7 +68,7 @@ func (d *InboxDrain) Drain(ctx context.Context) (int, error) {
 			return total, ErrMore
 		}
 		n, err := d.batch(ctx, inboxBatch, skip)
-		if err != nil && ctx.Err() == nil && (!Unavailable(err) || tookTooLong(err)) && !errors.Is(err, errWake) {
+		if err != nil && ctx.Err() == nil && (!Unavailable(err) || TookTooLong(err)) && !errors.Is(err, errWake) {
 			// Something in the batch is refused: one by one, to find it.
 			var bad uuid.UUID
 			n, bad, err = d.oneByOne(ctx, skip)
@@ -103,7 +103,7 @@ func (d *InboxDrain) oneByOne(ctx context.Context, skip []uuid.UUID) (settled in
 			return settled, uuid.Nil, nil
 		case err == nil:
 			settled++
-		case id == uuid.Nil || ctx.Err() != nil || Unavailable(err) && !tookTooLong(err) || errors.Is(err, errWake):
+		case id == uuid.Nil || ctx.Err() != nil || Unavailable(err) && !TookTooLong(err) || errors.Is(err, errWake):
 			return settled, uuid.Nil, err
 		default:
 			return settled + 1, id, d.fail(ctx, id, err)

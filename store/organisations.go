@@ -294,3 +294,17 @@ func randomText(n int) string {
 	}
 	return string(raw)
 }
+
+const organisationsSeveralSQL = `
+select count(*) > 1
+from (
+  select
+  from ops.organisations
+  limit 2
+) o`
+
+// SeveralOrganisations tells whether there is more than one.
+func (db *DB) SeveralOrganisations(ctx context.Context) (several bool, err error) {
+	err = db.onConn(ctx, func(q Queryer) error { return q.QueryRow(ctx, organisationsSeveralSQL).Scan(&several) })
+	return several, wrapf(err, "counting organisations")
+}

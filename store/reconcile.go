@@ -150,9 +150,9 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, 
 		case err == nil:
 			*most = max(1, min(r.batchSize(), *most*4, len(seeds)*r.batchSize()*reconcileRead/len(f.told)))
 			return len(f.seeds), nil
-		case ctx.Err() != nil, Unavailable(err) && !tookTooLong(err), errors.Is(err, errWake):
+		case ctx.Err() != nil, Unavailable(err) && !TookTooLong(err), errors.Is(err, errWake):
 			return 0, err
-		case *most == 1 && len(seeds) == 1 && tookTooLong(err):
+		case *most == 1 && len(seeds) == 1 && TookTooLong(err):
 			return 0, errors.Join(fmt.Errorf("folding record %d took too long: %w", seeds[0], err), r.putLast(ctx, org, seeds[0]))
 		case *most == 1 && len(seeds) == 1:
 			return 1, r.setAside(ctx, org, seeds[0], err)

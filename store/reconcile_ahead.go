@@ -79,7 +79,7 @@ func (r *Reconciler) keyAhead(ctx context.Context, org uuid.UUID, a *ahead) (key
 		_, err := rekey(ctx, tx, f, ids)
 		return err
 	})
-	if err != nil && ctx.Err() == nil && (!Unavailable(err) || tookTooLong(err)) {
+	if err != nil && ctx.Err() == nil && (!Unavailable(err) || TookTooLong(err)) {
 		// The folds of these records find out which of them is at fault, and stop no others (law 13).
 		r.DB.Log.WarnContext(ctx, "records cannot be keyed ahead of their fold", "org_id", org, "error", Loggable(err))
 		return true, nil

@@ -2,10 +2,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -47,10 +49,15 @@ type PoolOptions struct {
 	MaxConns int32
 	// Name shows in pg_stat_activity.
 	Name string
+	// Statement is how long a statement may take; zero for 25 s.
+	Statement time.Duration
 }
 
-// OpenPool connects to a database. A statement ends after 25 s on the server's own clock, below any context's deadline:
-// a cancelled context would close the connection.
+// statementLimit is how long a statement may take where nothing else is said.
+const statementLimit = 25 * time.Second
+
+// OpenPool connects to a database. A statement is ended by the server's own clock, below any context's deadline: a cancelled
+// context would close the connection.
 func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
@@ -62,7 +69,7 @@ func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, er
 	params := cfg.ConnConfig.RuntimeParams
 	for name, value := range map[string]string{
 		"application_name":                    o.Name,
-		"statement_timeout":                   "25000",
+		"statement_timeout":                   strconv.FormatInt(cmp.Or(o.Statement, statementLimit).Milliseconds(), 10),
 		"idle_in_transaction_session_timeout": "30000",
 		"timezone":                            "UTC",
 		// Small batches by key are nearly always index work; compiling them costs more than it saves.

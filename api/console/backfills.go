@@ -21,7 +21,7 @@ func (s *Site) backfills(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	page, err := s.cfg.DB.Backfills(ctx, uuid.Nil, offset, pageRows)
+	page, err := s.cfg.Lists.Backfills(ctx, uuid.Nil, offset, pageRows)
 	if err != nil {
 		return err
 	}
@@ -64,11 +64,11 @@ func (s *Site) backfill(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	b, err := s.cfg.DB.Backfill(ctx, uuid.Nil, id)
+	b, err := s.cfg.Lists.Backfill(ctx, uuid.Nil, id)
 	if err != nil {
 		return err
 	}
-	troubled, err := s.cfg.DB.TroubledWindows(ctx, id, troubledWindows)
+	troubled, err := s.cfg.Lists.TroubledWindows(ctx, id, troubledWindows)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	states, err := s.cfg.DB.StreamStates(ctx, s.cfg.DB.Pool, org)
+	states, err := s.cfg.Lists.StreamStates(ctx, s.cfg.Lists.Pool, org)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request) error {
 		return store.ErrNotFound
 	}
 	st := &states[i]
-	walks, err := s.cfg.DB.RecentWalks(ctx, st.Key, recentWalks)
+	walks, err := s.cfg.Lists.RecentWalks(ctx, st.Key, recentWalks)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,13 +79,13 @@ const most = 200
 func (a axis) line(i int, st *status.Stream) line {
 	name := st.Source + "." + st.Stream
 	l := line{ID: "line-" + strconv.Itoa(i), Title: "Coverage of " + name}
-	for _, r := range st.State.Covered {
+	for _, r := range slices.Backward(st.State.Covered) { // the newest first: what is left out is old
 		if from, to := a.at(r.From), a.at(r.To); to > from && len(l.Covered) < most {
 			l.Covered = append(l.Covered, mark{X: from, Width: to - from})
 		}
 	}
 	holes := holesOf(st.State)
-	for _, h := range holes {
+	for _, h := range slices.Backward(holes) {
 		if len(l.Holes) < most {
 			from, to := a.at(h.From), a.at(h.To)
 			l.Holes = append(l.Holes, mark{min(from, wide-thinnest), max(to-from, thinnest), "Hole of " + span(h.To.Sub(h.From)) + " from " + stamp(h.From)})
@@ -93,6 +94,8 @@ func (a axis) line(i int, st *status.Stream) line {
 	switch {
 	case len(st.State.Covered) == 0:
 		l.Text = "Nothing is covered yet."
+	case st.State.CoveredThrough.IsZero():
+		l.Text = "Covered from " + stamp(st.State.Covered[0].From) + " by backfills; it was not read live yet."
 	case len(holes) == 0:
 		l.Text = "Covered from " + stamp(st.State.Covered[0].From) + " through " + stamp(st.State.CoveredThrough) + " without a hole."
 	default:
@@ -209,7 +212,10 @@ func bucketsOf(sp *status.Speed) []bucket {
 			to = bounds[i]
 		}
 		part := func(step string, leads int) bucketPart {
-			v := url.Values{"step": {step}, "from": {fmt.Sprint(from)}}
+			v := url.Values{"step": {step}}
+			if i > 0 { // the first also has what a source's clock puts before the lead itself
+				v.Set("from", fmt.Sprint(from))
+			}
 			if to < beyond {
 				v.Set("to", fmt.Sprint(to))
 			}
@@ -228,7 +234,7 @@ func bucketName(from, to float64) string {
 	switch {
 	case to >= beyond:
 		return "after " + name(from) + " or more"
-	case from == 0:
+	case from <= 0:
 		return "within " + name(to)
 	}
 	return name(from) + " to " + name(to)

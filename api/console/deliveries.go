@@ -55,7 +55,7 @@ func (s *Site) deliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	rows, err := s.cfg.DB.BrowseDeliveries(ctx, b)
+	rows, err := s.cfg.Lists.BrowseDeliveries(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -142,11 +142,11 @@ func (s *Site) delivery(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	c, err := s.cfg.DB.DeliveryView(ctx, id)
+	c, err := s.cfg.Lists.DeliveryView(ctx, id)
 	if err != nil {
 		return err
 	}
-	attempts, err := s.cfg.DB.DeliveryAttempts(ctx, id)
+	attempts, err := s.cfg.Lists.DeliveryAttempts(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,12 @@ import (
 
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
-		"asset":  s.assetPath,
-		"ago":    func(t time.Time) string { return span(s.cfg.DB.Now().Sub(t)) + " ago" },
-		"clock":  s.clock,
-		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"number": func(n int) string { return number(int64(n)) },
+		"asset":   s.assetPath,
+		"ago":     func(t time.Time) string { return span(s.cfg.DB.Now().Sub(t)) + " ago" },
+		"clock":   s.clock,
+		"command": s.command,
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"number":  func(n int) string { return number(int64(n)) },
 	}
 }
 

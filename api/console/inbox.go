@@ -45,7 +45,7 @@ func (s *Site) inbox(w http.ResponseWriter, r *http.Request) error {
 	b.Before, _ = uuid.Parse(v.Get("before"))
 	ctx, cancel := query(r)
 	defer cancel()
-	posts, err := s.cfg.DB.BrowsePosts(ctx, b)
+	posts, err := s.cfg.Lists.BrowsePosts(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *Site) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	p, err := s.cfg.DB.InboxPost(ctx, id)
+	p, err := s.cfg.Lists.InboxPost(ctx, id)
 	if err != nil {
 		return err
 	}

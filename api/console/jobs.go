@@ -33,7 +33,7 @@ func (s *Site) jobs(w http.ResponseWriter, r *http.Request) error {
 	kind, state := v.Get("kind"), v.Get("state")
 	ctx, cancel := query(r)
 	defer cancel()
-	rows, err := s.cfg.DB.BrowseJobs(ctx, kind, state, jobRows)
+	rows, err := s.cfg.Lists.BrowseJobs(ctx, kind, state, jobRows)
 	if err != nil {
 		return err
 	}
@@ -67,14 +67,16 @@ func (s *Site) speed(w http.ResponseWriter, r *http.Request) error {
 	if q.Step != "sent" && q.Step != "dialled" {
 		q.Step = ""
 	}
-	q.From, _ = strconv.ParseFloat(v.Get("from"), 64)
-	q.To = beyond
+	q.From, q.To = -beyond, beyond
+	if from, err := strconv.ParseFloat(v.Get("from"), 64); err == nil {
+		q.From = from
+	}
 	if to, err := strconv.ParseFloat(v.Get("to"), 64); err == nil {
 		q.To = to
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	rows, err := s.cfg.DB.SpeedRows(ctx, q)
+	rows, err := s.cfg.Lists.SpeedRows(ctx, q)
 	if err != nil {
 		return err
 	}

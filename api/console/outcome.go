@@ -58,7 +58,7 @@ func (s *Site) back(w http.ResponseWriter, r *http.Request, to, done string, mor
 	for i := 0; i+1 < len(more); i += 2 {
 		v.Set(more[i], more[i+1])
 	}
-	http.Redirect(w, r, to+"?"+v.Encode(), http.StatusSeeOther) //nolint:gosec // to is a path of ours and an id
+	http.Redirect(w, r, to+"?"+v.Encode(), http.StatusSeeOther)
 	return nil
 }
 

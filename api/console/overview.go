@@ -128,13 +128,13 @@ func (v *overview) deliveries(st *status.Status) {
 			v.Matrix.Rows = append(v.Matrix.Rows, append(row, noughts(len(deliveryStates))...))
 		}
 		v.addCount(d)
-		if d.Reason != "" && d.State != string(pipeline.DeliveryConfirmed) {
+		if d.Why() != "" && d.State != string(pipeline.DeliveryConfirmed) {
 			why = append(why, d)
 		}
 		if d.Operation == pipeline.OperationAddDNC && slices.Contains(openStates, d.State) {
 			v.Owed.Rows = append(v.Owed.Rows, []cell{
-				text(d.Destination), stateCell(d.State), text(d.Reason), {
-					Text: number(int64(d.Count)), Link: deliveriesPath(d.State, d.Destination, d.Operation, d.Reason), Label: status.Many(d.Count, "opt-out", "opt-outs"),
+				text(d.Destination), stateCell(d.State), text(d.Why()), {
+					Text: number(int64(d.Count)), Link: deliveriesPath(d.State, d.Destination, d.Operation, d.Why()), Label: status.Many(d.Count, "opt-out", "opt-outs"),
 				}, at(d.Oldest),
 			})
 		}
@@ -147,9 +147,9 @@ func (v *overview) deliveries(st *status.Status) {
 	}
 	for _, d := range why {
 		v.Reasons.Rows = append(v.Reasons.Rows, []cell{
-			stateCell(d.State), text(d.Destination), text(d.Operation), text(d.Reason), {
-				Text: number(int64(d.Count)), Link: deliveriesPath(d.State, d.Destination, d.Operation, d.Reason),
-				Label: fmt.Sprintf("%s to %s %s, %s", status.Many(d.Count, "delivery", "deliveries"), d.Destination, d.State, d.Reason),
+			stateCell(d.State), text(d.Destination), text(d.Operation), text(d.Why()), {
+				Text: number(int64(d.Count)), Link: deliveriesPath(d.State, d.Destination, d.Operation, d.Why()),
+				Label: fmt.Sprintf("%s to %s %s, %s", status.Many(d.Count, "delivery", "deliveries"), d.Destination, d.State, d.Why()),
 			}, at(d.Oldest),
 		})
 	}
@@ -254,8 +254,8 @@ func (v *overview) queues(st *status.Status) {
 		{Name: "records waiting", Value: number(int64(st.Unfolded)), Link: jobsPath("reconcile", "")},
 	}
 	if st.Webhooks.Endpoints > 0 {
-		v.Backlogs = append(v.Backlogs, tile{Name: "webhooks waiting", Value: number(int64(st.Webhooks.Pending)), Link: jobsPath("webhook", "")},
-			tile{Name: "webhooks given up", Value: number(int64(st.Webhooks.Failed)), Link: jobsPath("webhook", "")})
+		v.Backlogs = append(v.Backlogs, tile{Name: "webhooks waiting", Value: number(int64(st.Webhooks.Pending)), Link: webhooksPath("pending", "")},
+			tile{Name: "webhooks given up", Value: number(int64(st.Webhooks.Failed)), Link: webhooksPath("failed", "")})
 	}
 }
 

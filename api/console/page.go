@@ -13,7 +13,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -43,7 +45,10 @@ type Actions interface {
 
 // Config is what the page needs. All fields but AdminToken and Version are required.
 type Config struct {
-	DB      *store.DB
+	DB *store.DB
+	// Lists is what pages of rows are read from, ListConns of them at once: the same database, whose statements should end after
+	// ListStatement.
+	Lists   *store.DB
 	Log     *slog.Logger
 	Actions Actions
 	// Lookback is how far the hourly second look reaches, Rules are those of every organisation: see status.Read.
@@ -63,6 +68,10 @@ type Site struct {
 	formKey, sessionKey []byte
 	cross               *http.CrossOriginProtection
 	failures            failures
+	// turns are those of lists.
+	turns chan struct{}
+	// several tells whether there are several organisations.
+	several atomic.Bool
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -73,10 +82,10 @@ type Site struct {
 
 // New reads the templates, which are part of the program, and fails where one of them is at fault.
 func New(cfg Config) (*Site, error) {
-	if cfg.DB == nil || cfg.Log == nil || cfg.Actions == nil {
-		return nil, errors.New("console config lacks DB, Log or Actions")
+	if cfg.DB == nil || cfg.Lists == nil || cfg.Log == nil || cfg.Actions == nil {
+		return nil, errors.New("console config lacks DB, Lists, Log or Actions")
 	}
-	s := &Site{cfg: cfg, templates: map[string]*template.Template{}, cross: http.NewCrossOriginProtection()}
+	s := &Site{cfg: cfg, templates: map[string]*template.Template{}, cross: http.NewCrossOriginProtection(), turns: make(chan struct{}, ListConns)}
 	var err error
 	if s.assets, err = readAssets(); err != nil {
 		return nil, err
@@ -106,7 +115,7 @@ type Route struct {
 
 // Routes are all routes there are.
 func (s *Site) Routes() []Route {
-	return []Route{
+	routes := []Route{
 		{Pattern: "GET /{$}", Handle: s.overview},
 		{Pattern: "GET /ui/deliveries", Handle: s.deliveries},
 		{Pattern: "GET /ui/deliveries/{id}", Handle: s.delivery},
@@ -123,12 +132,19 @@ func (s *Site) Routes() []Route {
 		{Pattern: "GET /ui/streams/{org}/{account}/{source}/{stream}", Handle: s.stream},
 		{Pattern: "GET /ui/jobs", Handle: s.jobs},
 		{Pattern: "GET /ui/speed", Handle: s.speed},
+		{Pattern: "GET /ui/webhooks", Handle: s.webhooks},
 		{Pattern: "GET /ui/login", Open: true, Handle: s.login},
 		{Pattern: "POST /ui/login", Open: true, Handle: s.signIn},
 		{Pattern: "POST /ui/logout", Open: true, Handle: s.signOut},
 		{Pattern: "GET /assets/{name}", Open: true, Handle: s.asset},
 		{Pattern: "GET /ui/", Handle: func(http.ResponseWriter, *http.Request) error { return store.ErrNotFound }},
 	}
+	for i := range routes {
+		if pr := &routes[i]; !pr.Open && strings.HasPrefix(pr.Pattern, "GET /ui/") {
+			pr.Handle = s.bounded(pr.Handle)
+		}
+	}
+	return routes
 }
 
 // policy lets the browser load nothing but what this server has, and send forms nowhere else.
@@ -225,6 +241,7 @@ func (s *Site) status(ctx context.Context) (*status.Status, error) {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		began := s.cfg.DB.Now()
+		s.countOrgs(ctx)
 		st, err := status.Read(ctx, s.cfg.DB, s.cfg.Lookback, &s.cfg.Rules)
 		if err == nil {
 			ended := s.cfg.DB.Now()

@@ -17,7 +17,7 @@ const replayAtOnce = 100
 func (s *Site) quarantine(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := query(r)
 	defer cancel()
-	groups, err := s.cfg.DB.QuarantineShapes(ctx, s.cfg.DB.Pool)
+	groups, err := s.cfg.Lists.QuarantineShapes(ctx, s.cfg.Lists.Pool)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (s *Site) quarantined(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	item, err := s.cfg.DB.GetQuarantine(ctx, s.cfg.DB.Pool, id)
+	item, err := s.cfg.Lists.GetQuarantine(ctx, s.cfg.Lists.Pool, id)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (s *Site) quarantined(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, http.StatusOK, "detail", view)
 	}
 	view.Buttons = []button{{Action: path + "replay", Label: "Try it again"}}
-	alike, err := s.cfg.DB.QuarantinedAlike(ctx, id, replayAtOnce)
+	alike, err := s.cfg.Lists.QuarantinedAlike(ctx, id, replayAtOnce)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (s *Site) quarantined(w http.ResponseWriter, r *http.Request) error {
 			others.Rows = append(others.Rows, []cell{idLink(other.String(), "/ui/quarantine/"+other.String())})
 		}
 		view.Tables = []table{others}
-		view.Commands = append(view.Commands, "trunkline quarantine replay --source "+shellWord(item.Source))
+		view.Commands = append(view.Commands, s.inOrg("trunkline quarantine replay --source "+shellWord(item.Source), item.Org))
 	}
 	return s.render(w, http.StatusOK, "detail", view)
 }

@@ -188,16 +188,16 @@ func (s *Status) readGauges(ctx context.Context, db *store.DB) error {
 
 // addWebhooks counts endpoints that their owners did not switch off.
 func (s *Status) addWebhooks(g *store.WebhookGauges) {
-	const command = "trunkline webhooks list"
+	const page, command = "/ui/webhooks", "trunkline webhooks list"
 	s.Webhooks = Webhooks{int(g.Active + g.Failing + g.Disabled), int(g.Failing), int(g.Disabled), int(g.Pending), int(g.Failed)}
 	if n := s.Webhooks.Failing; n > 0 {
-		s.wrong(Many(n, "webhook endpoint fails", "webhook endpoints fail"), "", command)
+		s.wrong(Many(n, "webhook endpoint fails", "webhook endpoints fail"), page, command)
 	}
 	if n := s.Webhooks.Disabled; n > 0 {
-		s.wrong(Many(n, "webhook endpoint is", "webhook endpoints are")+" switched off for failing", "", command)
+		s.wrong(Many(n, "webhook endpoint is", "webhook endpoints are")+" switched off for failing", page, command)
 	}
 	if late := time.Duration(g.Oldest) * time.Second; late > webhooksLate {
-		s.wrong("webhooks are due since "+late.String()+" and nobody sends them", "", command)
+		s.wrong("webhooks are due since "+late.String()+" and nobody sends them", page, command)
 	}
 }
 

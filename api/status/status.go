@@ -2,6 +2,7 @@
 package status
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -72,15 +73,19 @@ type Stream struct {
 	Late  bool                `json:"-"`
 }
 
-// Delivery counts deliveries of one kind in one state. Reason is why they ended so, or what they wait for.
+// Delivery counts deliveries of one kind in one state. Reason is why they ended so, Hold what they wait for; either may be empty.
 type Delivery struct {
 	Destination string    `json:"destination"`
 	Operation   string    `json:"operation"`
 	State       string    `json:"state"`
 	Reason      string    `json:"reason"`
+	Hold        string    `json:"hold"`
 	Count       int       `json:"count"`
 	Oldest      time.Time `json:"oldest_at"`
 }
+
+// Why is the reason, and where there is none the hold: what the lists of deliveries show and are asked for.
+func (d *Delivery) Why() string { return cmp.Or(d.Reason, d.Hold) }
 
 // Queue counts River's jobs of one kind in one state, completed ones left out.
 type Queue struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,8 +89,11 @@ func TestReadFollowsIndexes(t *testing.T) {
 		t.Errorf("%d rows were read by scans of whole tables", read)
 	}
 
-	if st.Well || len(st.Streams) != 4 || st.Quarantine != 10 || st.BadPosts == 0 || st.Obligations == 0 || len(st.Backfills) == 0 || len(st.Posts) == 0 || len(st.Gaps) == 0 {
+	if st.Well || len(st.Streams) != 5 || st.Quarantine != 10 || st.BadPosts == 0 || st.Obligations == 0 || len(st.Backfills) == 0 || len(st.Posts) == 0 || len(st.Gaps) == 0 {
 		t.Errorf("the status lacks something: %+v", st)
+	}
+	if !slices.ContainsFunc(st.Deliveries, func(d status.Delivery) bool { return d.State == "ready" && d.Reason == "" && d.Hold == "call_window" }) {
+		t.Errorf("what deliveries wait for is not told: %+v", st.Deliveries)
 	}
 	for _, d := range st.Deliveries {
 		if d.Count >= 20000 {

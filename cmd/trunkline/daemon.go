@@ -317,7 +317,7 @@ func (d *daemon) recurring() []jobs.Recurring {
 	}})
 }
 
-func (d *daemon) buildAPI(context.Context) (err error) {
+func (d *daemon) buildAPI(ctx context.Context) (err error) {
 	settings, err := d.cfg.Convoso.settings(d.cfg.General.Region)
 	if err != nil {
 		return err
@@ -331,8 +331,12 @@ func (d *daemon) buildAPI(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	lists, err := d.db.openLists(ctx)
+	if err != nil {
+		return err
+	}
 	site, err := console.New(console.Config{
-		DB: d.db.DB, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, Rules: rules, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
+		DB: d.db.DB, Lists: lists, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, Rules: rules, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
 		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience), Patience: pagePatience},
 	})
 	if err != nil {

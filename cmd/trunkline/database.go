@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/trunkline/trunkline/api/console"
 	"github.com/trunkline/trunkline/migrations"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/store/embedded"
@@ -21,6 +22,8 @@ type database struct {
 	*store.DB
 	// direct bypasses a pooler: River listens on it, and migrations lock on it.
 	direct *pgxpool.Pool
+	// lists is what the status page reads rows from, nil outside of a daemon.
+	lists *pgxpool.Pool
 	// private is the Postgres of our own, nil when DATABASE_URL names one.
 	private *embedded.Server
 	// demo is the session that keeps other demos away, nil outside of one.
@@ -77,10 +80,23 @@ func (d *database) connect(ctx context.Context, dsn, direct string, conns int32,
 	return nil
 }
 
+// openLists opens the few connections whose statements end soon, for the status page's lists.
+func (d *database) openLists(ctx context.Context) (*store.DB, error) {
+	var err error
+	d.lists, err = store.OpenPool(ctx, d.Pool.Config().ConnString(), store.PoolOptions{MaxConns: console.ListConns, Name: "trunkline page", Statement: console.ListStatement})
+	if err != nil {
+		return nil, err
+	}
+	return &store.DB{Pool: d.lists, Log: d.Log, Clock: d.Clock}, nil
+}
+
 // Close ends the connections and stops the private Postgres, unless another daemon still uses it.
 func (d *database) Close(ctx context.Context) error {
 	if d.DB != nil {
 		d.Pool.Close()
+	}
+	if d.lists != nil {
+		d.lists.Close()
 	}
 	if d.direct != nil {
 		d.direct.Close()

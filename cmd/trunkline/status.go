@@ -86,7 +86,7 @@ func printStatus(w io.Writer, s *status.Status) error {
 	fmt.Fprintln(w, s.Speed.Text())
 	rows = nil
 	for _, l := range s.Deliveries {
-		rows = append(rows, []string{l.Destination, l.Operation, l.State, orDash(l.Reason), fmt.Sprint(l.Count)})
+		rows = append(rows, []string{l.Destination, l.Operation, l.State, orDash(l.Why()), fmt.Sprint(l.Count)})
 	}
 	if err := section(w, []string{"DESTINATION", "OPERATION", "STATE", "REASON", "DELIVERIES"}, rows); err != nil {
 		return err

@@ -71,3 +71,21 @@ select (array['walk', 'deliver', 'inbox', 'reconcile', 'webhook'])[1 + i % 5], s
 from generate_series(1, pg_temp.n()) i cross join lateral (select (array['scheduled', 'retryable', 'discarded'])[1 + i % 3] as state) s;
 insert into ops.attention (attention_id, kind, detail, since) values (gen_random_uuid(), 'restored', 'the database lost commits <script>alert("notice")</script>', now());
 insert into ops.budgets (org_id, account_id, source, refilled_at, denied_at) values (pg_temp.org(), 'default', 'dialedin', now(), now());
+
+-- What a backfill read before the stream had a live walk.
+insert into ops.streams (org_id, account_id, source, stream, capability, covered, origin)
+values (pg_temp.org(), 'default', 'ipscape', 'dial_attempts', 'created', tstzmultirange(tstzrange(now() - interval '6 days', now() - interval '5 days')), null);
+
+insert into ops.webhook_endpoints (endpoint_id, org_id, url, events, secret_sealed, key_id, created_at, updated_at, failures, failing_since, open_until, last_failure_at, last_outcome)
+select md5('endpoint' || e)::uuid, pg_temp.org(), 'https://hooks-' || e || '.example.com/' || repeat('a/very/long/path/', 5) || '?token=secret', '{lead.created,lead.status_changed,call.ended}', '\x00', 'k',
+  now() - interval '20 days', now(), f.failures, f.since, now() + f.wait, f.since, case when f.failures > 0 then 'status_5xx' end
+from generate_series(1, 3) e
+cross join lateral (select case when e = 2 then 12 else 0 end as failures, case when e = 2 then now() - interval '3 hours' end as since, case when e = 2 then interval '20 minutes' end as wait) f;
+insert into ops.webhook_events (event_id, org_id, event, subject, data, occurred_at, created_at, dedupe)
+select pg_temp.id(now() - i * interval '1 minute', i), pg_temp.org(), 'lead.created', 'lead' || i, '{"businessName": "Canary Holdings <b>"}', now() - i * interval '1 minute', now() - i * interval '1 minute', i::text
+from generate_series(1, pg_temp.n()) i;
+insert into ops.webhook_deliveries (delivery_id, org_id, endpoint_id, event_id, event, subject, position, state, attempts, next_at, created_at, settled_at, last_status, last_outcome)
+select pg_temp.id(v.created_at, 7), v.org_id, md5('endpoint' || 1 + i % 3)::uuid, v.event_id, v.event, v.subject, i, s.state, 1 + i % 16, v.created_at + interval '5 minutes', v.created_at,
+  case when s.state <> 'pending' then v.created_at + interval '2 seconds' end, case when s.state = 'delivered' then 204 else 503 end, case when s.state = 'delivered' then 'delivered' else 'status_5xx' end
+from (select *, row_number() over (order by event_id) as i from ops.webhook_events) v
+cross join lateral (select (array['delivered', 'delivered', 'pending', 'failed'])[1 + v.i % 4] as state) s;
