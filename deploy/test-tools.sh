@@ -1,6 +1,7 @@
 #!/bin/sh
 # Tests that need more than Go and Postgres: a linter of the OpenAPI document, API clients and webhook receivers in Node, exports
-# read back by DuckDB, the status page in a headless Chromium, and what is shipped. Installs what is missing, Node and Chromium with the system's package manager and the rest
+# read back by DuckDB, the status page in a headless Chromium, every command block of README.md in a fresh clone, and what is
+# shipped. Installs what is missing, Node and Chromium with the system's package manager and the rest
 # with npm, pinned where that is ours to do. The tests themselves talk to this machine only.
 #
 # What cannot be installed is left out with a line that says so. TEST_TOOLS=required makes that a failure.
@@ -168,4 +169,11 @@ if has_psql && [ -d "$here/node_modules/@duckdb/node-api" ]; then
 	bounded 600 node --test --test-reporter=spec "$here/export.test.mjs"
 else
 	without "no psql or no DuckDB here: exports are not read back"
+fi
+
+if ! git rev-parse HEAD >/dev/null 2>&1 || ! has_psql || ! command -v curl >/dev/null 2>&1; then
+	without "no git repository, psql or curl here: the commands of README.md are not run"
+else
+	say "running every block of README.md in a fresh clone"
+	bounded 600 node "$here/readme.mjs" </dev/null
 fi
