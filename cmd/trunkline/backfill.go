@@ -177,8 +177,8 @@ func (p *program) startBackfill(ctx context.Context, c *config, d *database, ord
 	if err != nil {
 		return err
 	}
-	if variable := c.missingFor(pipeline.Source(order.Source)); variable != "" {
-		fmt.Fprintln(p.stderr, variable+" is not set here; the daemon needs it to read the windows")
+	if err := p.tellMissing(ctx, d, c.missingFor(pipeline.Source(order.Source)), "read the windows"); err != nil {
+		return err
 	}
 	if !o.wait {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -48,6 +49,9 @@ func openDatabase(ctx context.Context, g *generalConfig, log *slog.Logger, conns
 			return nil, withCode(exitDatabase, fmt.Errorf("finding the data directory: %w", err))
 		}
 		d.private, err = embedded.Start(ctx, embedded.Config{Dir: dir, BinDir: g.PGBin, Existing: existing, Log: log})
+		if demo := filepath.Join(dir, demoDir); errors.Is(err, embedded.ErrNoCluster) && hasCluster(demo) {
+			err = fmt.Errorf("%w; the demo's is in %s: export TRUNKLINE_DATA_DIR=%s", err, demo, demo)
+		}
 		if err != nil {
 			return nil, withCode(exitDatabase, err)
 		}
@@ -60,6 +64,15 @@ func openDatabase(ctx context.Context, g *generalConfig, log *slog.Logger, conns
 		return nil, withCode(exitDatabase, errors.Join(err, d.Close(context.WithoutCancel(ctx))))
 	}
 	return d, nil
+}
+
+// demoDir is where in the data directory the demo has its own.
+const demoDir = "demo"
+
+// hasCluster tells whether a data directory has a private Postgres.
+func hasCluster(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "postgres", "PG_VERSION"))
+	return err == nil
 }
 
 func (d *database) connect(ctx context.Context, dsn, direct string, conns int32, log *slog.Logger) error {
@@ -75,6 +88,9 @@ func (d *database) connect(ctx context.Context, dsn, direct string, conns int32,
 	ping, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := d.direct.Ping(ping); err != nil {
+		if d.private == nil {
+			err = fmt.Errorf("%w (is it running, and is DATABASE_URL right?)", err)
+		}
 		return fmt.Errorf("reaching the database: %w", err)
 	}
 	return nil

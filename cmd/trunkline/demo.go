@@ -35,7 +35,7 @@ func (p *program) demoCommand() *cobra.Command {
 // show what takes minutes at work.
 func demoEnv(c *config, exit bool, environ []string) map[string]string {
 	env := map[string]string{
-		"TRUNKLINE_DATA_DIR":             filepath.Join(c.General.DataDir, "demo"),
+		"TRUNKLINE_DATA_DIR":             filepath.Join(c.General.DataDir, demoDir),
 		"TRUNKLINE_CALL_WINDOW":          "00:00-24:00",
 		"TRUNKLINE_DIAL_QUIET":           "0s", // simulated people do not mind
 		"TRUNKLINE_PUSH":                 "dialedin,convolo,lendworks",

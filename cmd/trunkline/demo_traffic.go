@@ -48,5 +48,10 @@ func makeTraffic(ctx context.Context, d *daemon, box *runningSandbox) error {
 			"phone": fmt.Sprintf("+1212737%04d", 5000+i), "email": fmt.Sprintf("typed%02d@harbourcafe.example", i+1), "source": "web_form", "requestedAmount": "45000",
 		})
 	}
+	// One of them lives where DialedIn does not call: it refuses that lead, and the others take it.
+	box.LendWorks().AddLead(map[string]any{
+		"businessName": "Thames Cafe Ltd", "contactFirstName": "Typed", "contactLastName": "Abroad", "phone": "+442079460958", "email": "abroad@thamescafe.example",
+		"source": "web_form", "requestedAmount": "45000",
+	})
 	return box.Convoso().PostParallel(ctx, client, base, 4)
 }

@@ -133,7 +133,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return withCode(exitUsage, seeHelp(cmd, err)) })
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.sandboxCommand(), p.migrateCommand(), p.statusCommand(), p.syncCommand(), p.backfillCommand(), p.orgCommand(),
 		p.deliveriesCommand(), p.routesCommand(), p.pushCommand(), p.dncCommand(), p.apikeyCommand(), p.webhooksCommand(), p.vendorCommand(),
@@ -149,11 +149,19 @@ func (p *program) root() *cobra.Command {
 // usageCodes makes wrong arguments of every command exit with the code for wrong usage.
 func usageCodes(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return withCode(exitUsage, check(cmd, args)) }
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return withCode(exitUsage, seeHelp(cmd, check(cmd, args))) }
 	}
 	for _, sub := range cmd.Commands() {
 		usageCodes(sub)
 	}
+}
+
+// seeHelp says where the right usage is to be found.
+func seeHelp(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 }
 
 // config loads the environment; its faults exit before anything is asked of database or network.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -136,7 +137,15 @@ func orgID(ctx context.Context, d *database, text string) (uuid.UUID, error) {
 	}
 	id, err := uuid.Parse(text)
 	if err != nil {
-		return uuid.Nil, withCode(exitUsage, errors.New("--org is not an id"))
+		return uuid.Nil, withCode(exitUsage, errors.New("--org is not an id; trunkline org list shows them"))
+	}
+	orgs, err := d.Organisations(ctx)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	// Of one that there is not, every list would be empty.
+	if !slices.ContainsFunc(orgs, func(o store.Organisation) bool { return o.ID == id }) {
+		return uuid.Nil, fmt.Errorf("organisation %s: %w; trunkline org list shows them", id, store.ErrNotFound)
 	}
 	return id, nil
 }

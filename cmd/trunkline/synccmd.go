@@ -36,7 +36,7 @@ func (p *program) syncCommand() *cobra.Command {
 			}
 			streams, unknown := jobs.Chosen(catalog, args[1:])
 			if len(unknown) > 0 {
-				return withCode(exitUsage, fmt.Errorf("no stream of %s is called %s", source, strings.Join(unknown, ", ")))
+				return withCode(exitUsage, fmt.Errorf("no stream of %s is called %s; it has %s", source, strings.Join(unknown, ", "), strings.Join(namesOf(catalog), ", ")))
 			}
 			return p.withDatabase(cmd.Context(), func(ctx context.Context, c *config, d *database) error {
 				return p.syncNow(ctx, c, d, source, streams, wait, asJSON)
@@ -46,6 +46,26 @@ func (p *program) syncCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay until the walks have ended; exits 6 when some failed")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// tellMissing tells of a variable without which the daemon cannot do what was ordered. One that runs has its own environment.
+func (p *program) tellMissing(ctx context.Context, d *database, variable, work string) error {
+	if variable == "" {
+		return nil
+	}
+	alive, err := d.DaemonAlive(ctx)
+	if err == nil && !alive {
+		fmt.Fprintf(p.stderr, "%s is not set here; the daemon needs it to %s\n", variable, work)
+	}
+	return err
+}
+
+func namesOf(catalog []jobs.StreamInfo) []string {
+	names := make([]string, len(catalog))
+	for i := range catalog {
+		names[i] = catalog[i].Name
+	}
+	return names
 }
 
 // syncRow is a stream that was asked to be walked.
@@ -75,8 +95,8 @@ func (p *program) syncNow(
 	if err != nil {
 		return err
 	}
-	if variable := c.missingFor(source); variable != "" {
-		fmt.Fprintln(p.stderr, variable+" is not set here; the daemon needs it to walk")
+	if err := p.tellMissing(ctx, d, c.missingFor(source), "walk"); err != nil {
+		return err
 	}
 	w := &waiting{p: p, d: d, source: source, daemon: true, goesOn: "the walks go on in the daemon: trunkline status"}
 	rows := make([]*syncRow, len(streams))
