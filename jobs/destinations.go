@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,7 +88,9 @@ func DialedIn(c *dialedin.Client) deliver.Destination {
 // dialedinChanges are the fields in which DialedIn was told something else. What is empty now is left as it is there, and so is
 // the number that it dials: those cannot be taken back.
 func dialedinChanges(c *dialedin.Client, v deliver.View) map[string]string {
-	fields, _ := c.Fields(v.Lead)
+	var params store.UpdateParams
+	_ = json.Unmarshal(v.Delivery.Params, &params) // ours; an order without any says nothing
+	fields, _ := c.Fields(params.Told(v.Lead, v.Was))
 	if v.Was == nil {
 		return fields
 	}

@@ -66,7 +66,9 @@ func updateKey(v deliver.View) string {
 // empty now is left as it is there. Tags and custom fields are left too: they would replace what is there, which is LendWorks'
 // users' as well (contract section 7.2).
 func lendworksChanges(v deliver.View) map[string]any {
-	body, _ := lendworks.LeadBody(v.Lead, false)
+	var params store.UpdateParams
+	_ = json.Unmarshal(v.Delivery.Params, &params) // ours; an order without any says nothing
+	body, _ := lendworks.LeadBody(params.Told(v.Lead, v.Was), false)
 	if v.Was != nil {
 		told := *v.Was
 		// A lead of which nobody said so is told without, and is of normal priority in its row.
@@ -74,8 +76,6 @@ func lendworksChanges(v deliver.View) map[string]any {
 		was, _ := lendworks.LeadBody(told, false)
 		maps.DeleteFunc(body, func(name string, value any) bool { return reflect.DeepEqual(was[name], value) })
 	}
-	var params store.UpdateParams
-	_ = json.Unmarshal(v.Delivery.Params, &params) // ours; an order without any says nothing
 	for _, field := range params.Theirs {
 		delete(body, lendworks.Attribute(field))
 	}

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/deliver"
+	"github.com/trunkline/trunkline/sync/dialedin"
 	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/sandbox"
@@ -105,6 +107,33 @@ func TestNormalPriorityIsNoChange(t *testing.T) {
 		v := deliver.View{Lead: pipeline.LeadView{Priority: c.now}, Was: &pipeline.LeadView{Priority: c.was}}
 		if got := update.Differs(v); got != c.differs {
 			t.Errorf("from %q to %q: differs is %t", c.was, c.now, got)
+		}
+	}
+}
+
+// TestWithheldNameIsNoChange sends no name that an update withholds, and what else changed.
+func TestWithheldNameIsNoChange(t *testing.T) {
+	t.Parallel()
+	settings := dialedin.Defaults()
+	settings.Token, settings.AccID, settings.Campaign = "t", "1", "c"
+	client, err := dialedin.NewClient(settings, vendorapi.Client{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, _ := json.Marshal(store.UpdateParams{Withheld: pipeline.NameFields()})
+	for name, destination := range map[string]deliver.Destination{"lendworks": jobs.LendWorks(nil), "dialedin": jobs.DialedIn(client)} {
+		update, ok := destination.Operation(store.OpUpdateLead)
+		if !ok {
+			t.Fatal("no operation")
+		}
+		was := pipeline.LeadView{ID: "x", FirstName: "Ann", Email: "a@a.example"}
+		v := deliver.View{Delivery: pipeline.Delivery{Params: params}, Lead: pipeline.LeadView{ID: "x", FirstName: "Bob", Email: "a@a.example"}, Was: &was}
+		if update.Differs(v) {
+			t.Errorf("%s: a withheld name is a change", name)
+		}
+		v.Delivery.Params = nil
+		if !update.Differs(v) {
+			t.Errorf("%s: a name is no change", name)
 		}
 	}
 }

@@ -258,7 +258,11 @@ func toldBy(one *pipeline.BegunDelivery) *string {
 	if op := one.Delivery.Operation; op != OpInsertLead && op != OpUpdateLead {
 		return nil
 	}
-	raw, err := json.Marshal(one.Lead)
+	var left UpdateParams
+	if one.Delivery.Operation == OpUpdateLead {
+		_ = json.Unmarshal(one.Delivery.Params, &left) // ours; an order without any leaves nothing out
+	}
+	raw, err := json.Marshal(left.Told(one.Lead, one.Was))
 	if err != nil {
 		return nil // texts always marshal
 	}

@@ -35,6 +35,8 @@ type pushedLead struct {
 type toldLead struct {
 	At   time.Time       `json:"at"`
 	Lead json.RawMessage `json:"lead"`
+	// not are fields that the request left out, whatever the lead has there.
+	not []pipeline.Field
 }
 
 // toldMost is how many of the things that LendWorks was told of a lead are remembered. It says the latest ones back, and older ones
@@ -54,14 +56,31 @@ type pushedRecord struct {
 	Told []toldLead `json:"told,omitempty"`
 }
 
-// tell adds what LendWorks was told. A request that was repeated told nothing new.
-func (p *pushedRecord) tell(told *toldLead) {
-	if told == nil || len(p.Told) > 0 && bytes.Equal(p.Told[len(p.Told)-1].Lead, told.Lead) {
-		return
+// tell adds what LendWorks was told. Of fields that it was not told now it knows from us what it was told before. A request that
+// was repeated told nothing new.
+func (p *pushedRecord) tell(told *toldLead) error {
+	if told == nil {
+		return nil
 	}
-	p.Told = append(p.Told, *told)
-	slices.SortStableFunc(p.Told, func(a, b toldLead) int { return a.At.Compare(b.At) })
+	var view, last pipeline.LeadView
+	if err := json.Unmarshal(told.Lead, &view); err != nil {
+		return fmt.Errorf("reading what lendworks was told: %w", err)
+	}
+	if len(p.Told) > 0 {
+		if err := json.Unmarshal(p.Told[len(p.Told)-1].Lead, &last); err != nil {
+			return fmt.Errorf("reading what lendworks was told: %w", err)
+		}
+	}
+	lead, err := json.Marshal(view.With(last, told.not))
+	if err != nil {
+		return fmt.Errorf("writing what lendworks was told: %w", err)
+	}
+	if before, err := json.Marshal(last); err == nil && len(p.Told) > 0 && bytes.Equal(before, lead) {
+		return nil
+	}
+	p.Told = append(p.Told, toldLead{At: told.At, Lead: lead})
 	p.Told = p.Told[max(len(p.Told)-toldMost, 0):]
+	return nil
 }
 
 // One identity is enough, the eldest: what ties several together can come apart again only where they do not meet here.
@@ -114,7 +133,9 @@ func (db *DB) landPushed(ctx context.Context, tx pgx.Tx, leads map[uuid.UUID]pus
 				return err
 			}
 		}
-		p.tell(leads[at.lead].told)
+		if err := p.tell(leads[at.lead].told); err != nil {
+			return err
+		}
 		p.LeadID, p.LendWorksID = at.lead.String(), cmp.Or(leads[at.lead].lendworksID, p.LendWorksID)
 		payload, err := json.Marshal(p)
 		target := Target{Org: at.org, Account: at.account, Source: pipeline.SourceLendWorks, Stream: streamPushed}
@@ -139,7 +160,7 @@ func (db *DB) landPushed(ctx context.Context, tx pgx.Tx, leads map[uuid.UUID]pus
 }
 
 const deliveriesToldSQL = `
-select id, coalesce(told, params -> 'lead')::text
+select id, coalesce(told, params -> 'lead')::text, params::text
 from ops.deliveries
 where id = any(@ids)
 order by sending_at, id`
@@ -166,7 +187,8 @@ func (db *DB) notePushed(ctx context.Context, tx pgx.Tx, ends []pipeline.Deliver
 	leads := map[uuid.UUID]pushedLead{}
 	var id uuid.UUID
 	var told *string
-	_, err = pgx.ForEachRow(rows, []any{&id, &told}, func() error {
+	var params string
+	_, err = pgx.ForEachRow(rows, []any{&id, &told, &params}, func() error {
 		d := &of[id].Delivery
 		l := pushedLead{org: d.Org, account: d.Account, lead: d.LeadID, lendworksID: leads[d.LeadID].lendworksID}
 		if d.Operation == OpInsertLead {
@@ -174,6 +196,11 @@ func (db *DB) notePushed(ctx context.Context, tx pgx.Tx, ends []pipeline.Deliver
 		}
 		if told != nil {
 			l.told = &toldLead{At: d.SendingAt.UTC(), Lead: json.RawMessage(*told)}
+		}
+		if l.told != nil && d.Operation == OpUpdateLead {
+			var left UpdateParams
+			_ = json.Unmarshal([]byte(params), &left) // ours; an order without any left nothing out
+			l.told.not = append(left.Theirs, pipeline.FieldTags, pipeline.FieldCustom)
 		}
 		leads[d.LeadID] = l
 		return nil

@@ -224,12 +224,23 @@ func TestEchoRestampsNothing(t *testing.T) {
 		if got := w.field(phoneA, "contactFirstName") + w.field(phoneA, "customFields"); got != `Annie lendworks{"fleet": "4", "sector": "retail"} lendworks` {
 			t.Errorf("before %t: LendWorks' own words came to %s", before, got)
 		}
-		update := uuid.New()
-		mustExec(t, w.db, `insert into ops.deliveries (id, org_id, account_id, destination, operation, class, lead_id, state, source_time, not_before, created_at, dedupe, told)
-			select $1, org_id, account_id, destination, 'update_lead', 'keyed', lead_id, 'ready', source_time, not_before, created_at, 'x',
-				jsonb_set(params -> 'lead', '{FirstName}', '"Anna"') from ops.deliveries where id = $2`, update, delivery)
-		w.at(30)
-		w.confirmAs("update_lead", update, id, "")
+		update := func(minute int, name string, left store.UpdateParams) {
+			t.Helper()
+			params, _ := json.Marshal(left)
+			of := uuid.New()
+			mustExec(t, w.db, `insert into ops.deliveries (id, org_id, account_id, destination, operation, class, lead_id, state, source_time, not_before, created_at, dedupe, params, told)
+				select $1::uuid, org_id, account_id, destination, 'update_lead', 'keyed', lead_id, 'ready', source_time, not_before, created_at, $1::uuid::text, $3::jsonb,
+					params -> 'lead' || jsonb_build_object('FirstName', $4::text, 'Tags', '["hot"]'::jsonb) from ops.deliveries where id = $2`, of, delivery, string(params), name)
+			w.at(minute)
+			w.confirmAs("update_lead", of, id, "")
+		}
+		// An update tells neither tags nor what is LendWorks' own: those are no echo.
+		update(25, "Annie", store.UpdateParams{Theirs: []pipeline.Field{pipeline.FieldContactFirstName}})
+		tell(25, "Annie", "retail")
+		if got := w.field(phoneA, "contactFirstName") + w.field(phoneA, "tags"); got != `Annie lendworks["hot"] convoso` {
+			t.Errorf("before %t: after an update of something else it is %s", before, got)
+		}
+		update(30, "Anna", store.UpdateParams{})
 		tell(30, "Anna", "retail")
 		if got := w.field(phoneA, "contactFirstName"); got != "Anna convoso" {
 			t.Errorf("before %t: told again it is %s", before, got)

@@ -22,6 +22,8 @@ var updatable = []string{destinationDialedIn, destinationLendWorks}
 type UpdateParams struct {
 	// Theirs are the fields whose value is the destination's own word: those are not told back to it.
 	Theirs []pipeline.Field `json:"theirs,omitempty"`
+	// Withheld are fields that are not told: names, where a phone alone ties leads of different names together.
+	Withheld []pipeline.Field `json:"withheld,omitempty"`
 }
 
 // What is ready is read when it is sent, unless its request has just begun: a begin holds the row, and so do we until the lead's
@@ -98,7 +100,7 @@ func (r *Reconciler) update(ctx context.Context, tx pgx.Tx, f *folded, routes []
 	for i := range last {
 		at := &last[i]
 		l := &f.result.Leads[at.place]
-		params, err := json.Marshal(UpdateParams{Theirs: theirsOf(l, at.destination)})
+		params, err := json.Marshal(UpdateParams{Theirs: theirsOf(l, at.destination), Withheld: withheldOf(l)})
 		if err != nil {
 			return nil, err
 		}
@@ -171,10 +173,26 @@ func (at *pushedLast) stale(l *pipeline.Lead) bool {
 	if json.Unmarshal([]byte(*at.told), &told) != nil {
 		return false
 	}
-	theirs, now := theirsOf(l, at.destination), viewOf(l, at.lead)
+	left, now := append(theirsOf(l, at.destination), withheldOf(l)...), viewOf(l, at.lead)
 	// A lead of which nobody said so is of normal priority in its row, which a request is read from.
 	now.Priority, told.Priority = orElse(now.Priority, defaultPriority), orElse(told.Priority, defaultPriority)
-	return slices.ContainsFunc(now.Differs(told), func(field pipeline.Field) bool { return !slices.Contains(theirs, field) })
+	return slices.ContainsFunc(now.Differs(told), func(field pipeline.Field) bool { return !slices.Contains(left, field) })
+}
+
+// withheldOf names the fields that an update leaves as the destination knows them.
+func withheldOf(l *pipeline.Lead) []pipeline.Field {
+	if l.Namesakes {
+		return pipeline.NameFields()
+	}
+	return nil
+}
+
+// Told is the lead as the destination is to know it, who knows it as was: without what is withheld.
+func (p *UpdateParams) Told(lead pipeline.LeadView, was *pipeline.LeadView) pipeline.LeadView {
+	if was == nil {
+		return lead
+	}
+	return *lead.With(*was, p.Withheld)
 }
 
 // theirsOf names the fields whose value is the destination's own word.

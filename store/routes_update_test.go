@@ -139,3 +139,30 @@ func TestNothingIsToldBack(t *testing.T) {
 	w.count("at LendWorks, beside a change of ours", 1, `select count(*) from ops.deliveries where operation = 'update_lead' and destination = 'lendworks'
 		and params -> 'theirs' ? 'phone'`)
 }
+
+// TestNamesOfNamesakesAreWithheld: what a phone alone made one lead may be two people. A destination that has one of them is told
+// of changes, but not of the other one's name.
+func TestNamesOfNamesakesAreWithheld(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.routes("dialedin", "")
+	w.at(5)
+	lead := func(source pipeline.Source, kind pipeline.KeyKind, minute int, name, city string) {
+		w.at(minute)
+		w.land(foldRecord{source, string(kind), minute, pipeline.Facts{Leads: []pipeline.LeadFact{{
+			Keys:   []pipeline.Key{{Kind: kind, Account: "default", Value: "1"}, phone(phoneA)},
+			Fields: map[pipeline.Field]string{pipeline.FieldContactFirstName: name, pipeline.FieldCity: city},
+		}}}})
+		w.drain()
+	}
+	lead(pipeline.SourceIPSCAPE, pipeline.KeyIPSCAPELead, 5, "Ann", "Salem")
+	mustExec(t, w.db, `update ops.deliveries set state = 'confirmed', settled_at = created_at, sending_at = created_at,
+		told = '{"FirstName": "Ann", "City": "Salem", "Phone": "`+phoneA+`"}'`)
+	lead(pipeline.SourceConvoso, pipeline.KeyConvosoLead, 6, "Bob", "Salem")
+	w.updates("another one's name", 0)
+	lead(pipeline.SourceConvoso, pipeline.KeyConvosoLead, 7, "Bob", "Eugene")
+	w.updates("another one's name and a city", 1)
+	if n := countRows(t, w.db, `select count(*) from ops.deliveries where operation = 'update_lead' and params -> 'withheld' = '["contact_first_name", "contact_last_name"]'`); n != 1 {
+		t.Error("the update does not say what it withholds")
+	}
+}

@@ -16,8 +16,8 @@ const (
 	PhoneIdentityMax = 16
 )
 
-// factRef points at one lead fact.
-type factRef struct{ told, fact int }
+// factRef points at one lead fact. Facts of one part are tied by strong keys; parts of a lead are tied by phones alone.
+type factRef struct{ told, fact, part int }
 
 // leadGroup is one lead: the facts about it and its keys.
 type leadGroup struct {
@@ -66,7 +66,7 @@ func groupLeads(told []Told, blocked map[string]bool) *groups {
 				continue
 			}
 			node := sets.add()
-			refs = append(refs, factRef{i, j})
+			refs = append(refs, factRef{told: i, fact: j})
 			for _, k := range fact.Keys {
 				if k.Strong() && apart.ties(identity, k) || k.Kind == KeyPhone && k.Value != "" {
 					holders[k] = append(holders[k], node)
@@ -83,6 +83,9 @@ func groupLeads(told []Told, blocked map[string]bool) *groups {
 		if k.Strong() {
 			sets.joinAll(nodes)
 		}
+	}
+	for node := range refs {
+		refs[node].part = sets.find(node)
 	}
 	shared := map[string]bool{}
 	linking := map[string][]int{}

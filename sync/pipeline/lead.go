@@ -29,6 +29,9 @@ type Lead struct {
 	DNC       bool
 	DNCReason string
 	DNCAt     time.Time
+
+	// Namesakes tells that parts of the lead which only a phone ties together have different names: it may be two people.
+	Namesakes bool `json:",omitempty"`
 }
 
 // Won is the value of a field and who told it.
@@ -46,7 +49,7 @@ func foldLeads(told []Told, g *groups, calls []Call, dnc *optOuts, rules Rules) 
 		group := &g.list[i]
 		lead := &leads[i]
 		lead.Keys, lead.Phones, lead.Fields = group.keys, group.phones, map[Field]Won{}
-		ours := echoes{}
+		ours, names := echoes{}, namesByPart{}
 		for _, ref := range group.facts {
 			ours.add(&told[ref.told], &told[ref.told].Facts.Leads[ref.fact])
 		}
@@ -54,6 +57,7 @@ func foldLeads(told []Told, g *groups, calls []Call, dnc *optOuts, rules Rules) 
 			t := &told[ref.told]
 			fact := &t.Facts.Leads[ref.fact]
 			lead.take(t, fact, ours)
+			lead.Namesakes = lead.Namesakes || names.other(ref.part, fact)
 			if fact.Stage != "" {
 				set[i] = append(set[i], stageMove{at: t.Stamp.At, stage: fact.Stage, chosen: true})
 			}

@@ -43,7 +43,11 @@ func (v LeadView) Differs(o LeadView) []Field {
 // OrElse is what somebody knows of a lead who was told one of two views, nobody knows which: of a field that only one of them has
 // as the lead has it now, it takes the other. So what is told is all that may be lacking.
 func (v LeadView) OrElse(other, now LeadView) *LeadView {
-	differ := now.Differs(other)
+	return v.With(other, now.Differs(other))
+}
+
+// With returns the view with the given fields as another one has them.
+func (v LeadView) With(other LeadView, fields []Field) *LeadView {
 	for _, f := range []struct {
 		name Field
 		v    *string
@@ -63,14 +67,14 @@ func (v LeadView) OrElse(other, now LeadView) *LeadView {
 		{FieldState, &v.State, other.State},
 		{FieldPostalCode, &v.PostalCode, other.PostalCode},
 	} {
-		if slices.Contains(differ, f.name) {
+		if slices.Contains(fields, f.name) {
 			*f.v = f.o
 		}
 	}
-	if slices.Contains(differ, FieldTags) {
+	if slices.Contains(fields, FieldTags) {
 		v.Tags = other.Tags
 	}
-	if slices.Contains(differ, FieldCustom) {
+	if slices.Contains(fields, FieldCustom) {
 		v.Custom = other.Custom
 	}
 	return &v
