@@ -13,7 +13,7 @@ ARG REVISION
 ARG REVISION_TIME
 ARG TARGETOS
 ARG TARGETARCH
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH make build && mkdir -p /root-of-image/var/lib/trunkline /root-of-image/tmp && chmod 1777 /root-of-image/tmp
+RUN GOOS=$TARGETOS GOARCH=$TARGETARCH make build && mkdir -p /root-of-image/var/lib/trunkline /root-of-image/tmp && chmod 1777 /root-of-image/tmp
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

@@ -14,12 +14,15 @@ REVISION_TIME ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%S
 # Outside a repository git can read (a tarball, another user's clone) go would refuse to stamp the revision, and with it to build; so the three above say it.
 GOFLAGS_BUILD := -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION) -X main.revision=$(REVISION) -X main.revisionTime=$(REVISION_TIME)"
 
+DIST ?= dist
+DIST_PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+
 # The race detector needs cgo and a C compiler; `make test` does without where there is none, `make test/race` insists.
 RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && [ "$$(go env GOARCH)" != 386 ] && echo -race)
 GOTEST = CGO_ENABLED=$(if $(findstring -race,$(1)),1,$$(go env CGO_ENABLED)) go test $(1) -shuffle=on -count=1 -timeout 40m $(PKG)
 PKG ?= ./...
 
-.PHONY: help run test test/race test/full test-tools build bench bench/go lint fmt migrate ci postgres
+.PHONY: help run test test/race test/full test-tools build man dist bench bench/go lint fmt migrate ci postgres
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +42,14 @@ test/full: postgres ## the tests that are smaller by default, at full size: 20,0
 test-tools: postgres build ## tests that need Node, Chromium, promtool or DuckDB; installs what is missing
 	deploy/test-tools.sh
 
-build: ## bin/trunkline
-	go build $(GOFLAGS_BUILD) -o bin/trunkline ./cmd/trunkline
+build: ## bin/trunkline, static as it is shipped
+	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/trunkline ./cmd/trunkline
+
+man: build ## bin/trunkline.1, the manual page of every command
+	bin/trunkline man >bin/trunkline.1
+
+dist: build ## archives of a release with checksums in dist/ (DIST_PLATFORMS="linux/amd64 ...", DIST=directory)
+	VERSION='$(VERSION)' REVISION_TIME='$(REVISION_TIME)' GOFLAGS_BUILD='$(GOFLAGS_BUILD)' deploy/dist.sh $(DIST) $(DIST_PLATFORMS)
 
 bench: postgres ## the figures of docs/performance.md, against yardsticks of the same run (BENCH="-quick", "-only walk100", ...)
 	go run ./cmd/bench $(BENCH)
