@@ -31,7 +31,7 @@ verify_dist() {
 	made=$(mktemp -d)
 	platform=$(go env GOOS)/$(go env GOARCH)
 	verdict=0
-	for umask in 022 077; do
+	for umask in 077 022; do
 		(umask "$umask" && bounded 300 make -s dist DIST="$made/$umask" DIST_PLATFORMS="$platform" </dev/null) || verdict=$?
 	done
 	[ "$verdict" -ne 0 ] || look_at_dist || verdict=$?
