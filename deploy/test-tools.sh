@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tests that need more than Go and Postgres: a linter of the OpenAPI document, API clients and webhook receivers in Node, exports
-# read back by DuckDB, the status page in a headless Chromium, every command block of README.md in a fresh clone, and what is
-# shipped. Installs what is missing, Node and Chromium with the system's package manager and the rest
+# Tests that need more than Go and Postgres: promtool on alerts and dashboard, a linter of the OpenAPI document, API clients and
+# webhook receivers in Node, exports read back by DuckDB, the status page in a headless Chromium, every command block of README.md in
+# a fresh clone, and what is shipped. Installs what is missing, Node and Chromium with the system's package manager and the rest
 # with npm, pinned where that is ours to do. The tests themselves talk to this machine only.
 #
 # What cannot be installed is left out with a line that says so. TEST_TOOLS=required makes that a failure.
@@ -137,6 +137,15 @@ get_chromium() {
 # shellcheck source=deploy/test-tools/packaging.sh
 . "$here/packaging.sh"
 packaging
+
+say "checking the alerts and the dashboard with promtool"
+verdict=0
+$here/alerts.sh "$(left 90)" || verdict=$?
+case $verdict in
+0) ;;
+3) without "no promtool here, and none could be unpacked: the alerts are not checked" ;;
+*) exit "$verdict" ;;
+esac
 
 if ! get_node; then
 	without "no Node of 20.19 or later here, and none could be installed: its tests are left out"
