@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the alerts and their stories with promtool. promtool is taken from PATH, or out
+# Checks the alerts and their stories with promtool, and has it read every query of the dashboard. promtool is taken from PATH, or out
 # of Debian's package prometheus: only unpacked into deploy/test-tools/.promtool, for installing it would start a server.
 #
 # Exit 3 = no promtool is to be had here.
@@ -38,3 +38,13 @@ fi
 
 "$promtool" check rules deploy/prometheus/alerts.yml
 "$promtool" test rules deploy/prometheus/alerts_test.yml
+
+# A rule of each query of the dashboard: check rules reads PromQL. A string of JSON is one of YAML; what Grafana fills in is filled in here.
+rules=$(mktemp)
+trap 'rm -f "$rules"' EXIT
+{
+	printf 'groups:\n  - name: dashboard\n    rules:\n'
+	sed -n 's/^ *"expr": \(".*"\),\{0,1\}$/\1/p' deploy/grafana/trunkline.json | sed 's/\$__rate_interval/5m/g; s/\$__range/1h/g' |
+		awk '{ printf "      - {record: \"panel:query:%d\", expr: %s}\n", NR, $0 }'
+} >"$rules"
+"$promtool" check rules "$rules"
