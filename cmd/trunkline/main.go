@@ -149,7 +149,9 @@ func (p *program) root() *cobra.Command {
 // usageCodes makes wrong arguments of every command exit with the code for wrong usage.
 func usageCodes(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return withCode(exitUsage, seeHelp(cmd, check(cmd, args))) }
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			return withCode(exitUsage, seeHelp(cmd, check(cmd, args)))
+		}
 	}
 	for _, sub := range cmd.Commands() {
 		usageCodes(sub)
