@@ -77,6 +77,9 @@ func (s *Status) addStream(st *store.StreamStatus, late []store.Lateness) {
 		}
 	}
 	name, page := line.Source+"."+line.Stream, StreamPage(st.Key)
+	if st.Key.Account != store.DefaultAccount {
+		name += " of account " + st.Key.Account
+	}
 	again := "trunkline sync " + line.Source + " " + line.Stream + " --wait"
 	switch {
 	case st.LastError != "":

@@ -100,7 +100,7 @@ func TestReadFollowsIndexes(t *testing.T) {
 			t.Errorf("%+v counts what ended days ago", d)
 		}
 	}
-	if line := st.FirstLine(); !strings.HasPrefix(line, "not well: no daemon is running; ") || !strings.Contains(line, "ipscape.activities has 2 holes") {
+	if line := st.FirstLine(); !strings.HasPrefix(line, "not well: no daemon is running; ") || !strings.Contains(line, "ipscape.activities has 2 holes") || !strings.Contains(line, "ipscape.dial_attempts of account brisbane-office-second-account has not") {
 		t.Errorf("first line %q", line)
 	}
 	text, err := json.Marshal(st)

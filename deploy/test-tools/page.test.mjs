@@ -89,6 +89,7 @@ test('no rows, then many', { timeout: 300_000 }, async () => {
         item: first('/ui/quarantine/'),
         backfills: '/ui/backfills',
         backfill: first('/ui/backfills/'),
+        webhooks: '/ui/webhooks',
         jobs: '/ui/jobs',
         speed: '/ui/speed',
       },
