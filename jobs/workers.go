@@ -27,7 +27,7 @@ const (
 	keepDiscarded = 30 * 24 * time.Hour
 )
 
-// WorkersConfig is what the workers run on. Missing, Stats and Refetch may be nil where nothing asks for them; every other field
+// WorkersConfig is what the workers run on. Missing, Stats, Refetch and Drift may be nil where nothing asks for them; every other field
 // but SoftStop must be set.
 type WorkersConfig struct {
 	Pool *pgxpool.Pool
@@ -45,6 +45,7 @@ type WorkersConfig struct {
 	Missing      missingLook
 	Stats        campaignStats
 	Refetch      drain
+	Drift        looker
 	// SoftStop is how long a stop waits for running jobs before it cancels them; 30 s.
 	SoftStop time.Duration
 }
@@ -72,6 +73,9 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	}
 	if cfg.Refetch != nil {
 		river.AddWorker(workers, &refetchWorker{drain: cfg.Refetch})
+	}
+	if cfg.Drift != nil {
+		river.AddWorker(workers, &driftWorker{drift: cfg.Drift})
 	}
 	queues := map[string]river.QueueConfig{
 		queueWalks:     {MaxWorkers: 8, FetchCooldown: fetchCooldown},

@@ -192,6 +192,11 @@ func (c *comparison) count(ctx context.Context) error {
 	if err := c.tx.QueryRow(ctx, recordsCountSQL, pgx.StrictNamedArgs{"org": c.org}).Scan(&c.total); err != nil {
 		return fmt.Errorf("counting records: %w", err)
 	}
+	return c.findUnsettled(ctx)
+}
+
+// findUnsettled finds the records that are not to be looked at.
+func (c *comparison) findUnsettled(ctx context.Context) error {
 	for _, kind := range []struct {
 		sql   string
 		args  pgx.StrictNamedArgs

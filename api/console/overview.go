@@ -35,6 +35,7 @@ type overview struct {
 	JobMatrix   table
 	Backlogs    []tile
 	LookbackIn  string
+	DriftRows   table
 }
 
 // tile is one figure with what it means.
@@ -87,6 +88,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	v.Pace = paceOf(st.Posts, st.At)
+	v.DriftRows = driftTable(st.Drift)
 	v.quarantine(st)
 	v.gaps(st)
 	v.queues(st)

@@ -31,10 +31,10 @@ const (
 func Read(ctx context.Context, db *store.DB, lookback time.Duration, rules *pipeline.Rules) (*Status, error) {
 	s := &Status{
 		At: db.Now(), Lookback: lookback, Problems: []Problem{}, Streams: []Stream{}, Deliveries: []Delivery{}, Queues: []Queue{}, Gaps: []Gap{},
-		Shapes: []Shape{}, Posts: []PostMinute{}, Unmapped: []Unmapped{},
+		Shapes: []Shape{}, Posts: []PostMinute{}, Unmapped: []Unmapped{}, Drift: []Drift{},
 	}
 	for _, part := range []func(context.Context, *store.DB) error{
-		s.readStreams, s.readDeliveries, s.readGauges, s.readPosts, s.readSpeed, s.readBackfills,
+		s.readStreams, s.readDeliveries, s.readGauges, s.readPosts, s.readSpeed, s.readBackfills, s.readDrift,
 		func(ctx context.Context, db *store.DB) error { return s.readUnmapped(ctx, db, rules) }, s.readAttention,
 	} {
 		if err := part(ctx, db); err != nil {

@@ -31,6 +31,7 @@ type Status struct {
 	Posts      []PostMinute     `json:"posts"`
 	Unmapped   []Unmapped       `json:"unmapped_dispositions"`
 	Backfills  []store.Backfill `json:"-"`
+	Drift      []Drift          `json:"drift"`
 	// BadPosts counts posts that nobody understood, Obligations the do-not-call orders that no dialler has confirmed yet.
 	BadPosts    int `json:"bad_posts"`
 	Obligations int `json:"do_not_call_open"`

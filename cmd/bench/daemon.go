@@ -44,7 +44,7 @@ func (b *base) environment(dir, vendor string) []string {
 		"DATABASE_URL=" + b.lab.server.DSN(b.name), "TRUNKLINE_DATA_DIR=" + dir, "TRUNKLINE_HTTP_ADDR=127.0.0.1:0", "TRUNKLINE_LOG_FORMAT=json",
 		"IPSCAPE_BASE_URL=http://" + vendor + "/v3.0", "IPSCAPE_TOKEN=bench", "IPSCAPE_TIMEZONE=UTC", "IPSCAPE_RATE=0",
 	}
-	for _, name := range []string{"ACTIVITIES", "LEADS", "DIAL_ATTEMPTS", "LEAD_LISTS", "CAMPAIGNS", "USERS", "LOOKBACK", "RESCAN", "SWEEP"} {
+	for _, name := range []string{"ACTIVITIES", "LEADS", "DIAL_ATTEMPTS", "LEAD_LISTS", "CAMPAIGNS", "USERS", "LOOKBACK", "RESCAN", "SWEEP", "DRIFT"} {
 		env = append(env, "IPSCAPE_SCHEDULE_"+name+"=off")
 	}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GOGC", "GOMEMLIMIT"} {

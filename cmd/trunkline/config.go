@@ -72,6 +72,8 @@ type ipscapeConfig struct {
 	LookbackAt   cronSpec         `env:"IPSCAPE_SCHEDULE_LOOKBACK, default=@every 1h" help:"cron, @every or off"`
 	RescanAt     cronSpec         `env:"IPSCAPE_SCHEDULE_RESCAN, default=@daily" help:"cron, @every or off"`
 	SweepAt      cronSpec         `env:"IPSCAPE_SCHEDULE_SWEEP, default=@daily" help:"cron, @every or off; one pass over all leads"`
+	DriftAt      cronSpec         `env:"IPSCAPE_SCHEDULE_DRIFT, default=@every 6h" help:"cron, @every or off; compares a sample of activities and leads with the vendor"`
+	DriftSample  count            `env:"IPSCAPE_DRIFT_SAMPLE, default=50" help:"how many stored objects of each a comparison takes"`
 	Paths        prefixed         `env:"IPSCAPE_PATH_<OPERATION>" help:"path of an operation"`
 }
 

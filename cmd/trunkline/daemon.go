@@ -55,6 +55,7 @@ type daemon struct {
 	// stats and refetch are nil without ipSCAPE.
 	refetch *jobs.Refetcher
 	stats   *jobs.CampaignStats
+	drift   *jobs.Drift
 	runner  *walk.Runner
 	fold    *store.Reconciler
 	inbox   *store.InboxDrain
@@ -94,7 +95,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, d *database) 
 	dm := &daemon{cfg: cfg, log: log, now: time.Now, db: d, id: uuid.New(), registry: prometheus.NewRegistry(), http: newVendorHTTP()}
 	dm.pulses, dm.manager = newPulses(dm.now), &serviceManager{notify: notifySystemd, log: log}
 	for _, step := range []func(context.Context) error{
-		dm.migrate, dm.buildMetrics, dm.buildFacts, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
+		dm.migrate, dm.buildMetrics, dm.buildFacts, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDrift, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, d.Close(context.WithoutCancel(ctx)))
@@ -267,6 +268,7 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 	if d.stats != nil {
 		workers.Stats, workers.Refetch = d.stats, d.refetch
 	}
+	workers.Drift = d.drift
 	d.workers, err = jobs.NewWorkers(workers)
 	if err != nil {
 		return err
@@ -307,6 +309,7 @@ func (d *daemon) recurring() []jobs.Recurring {
 			list = append(list, jobs.Recurring{Name: again.Name(), Spec: e.Spec, Due: again.Due, Later: true})
 		}
 	}
+	list = append(list, d.driftSchedules()...)
 	daily, err := jobs.ParseSpec("17 3 * * *", time.UTC)
 	if err != nil {
 		// A constant that does not parse is found by any test that starts a daemon.

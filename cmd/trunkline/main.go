@@ -137,7 +137,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.sandboxCommand(), p.migrateCommand(), p.statusCommand(), p.syncCommand(), p.backfillCommand(), p.orgCommand(),
 		p.deliveriesCommand(), p.routesCommand(), p.pushCommand(), p.dncCommand(), p.apikeyCommand(), p.webhooksCommand(), p.vendorCommand(),
-		p.exportCommand(), p.configCommand(), p.versionCommand(),
+		p.exportCommand(), p.driftCommand(), p.configCommand(), p.versionCommand(),
 	)
 	root.AddCommand(p.rebuildCommand(), p.eraseCommand(), p.quarantineCommand(), p.inboxCommand(), p.leadCommand(), p.linkCommand(), p.dispositionsCommand(), p.stagesCommand())
 	root.AddCommand(p.manCommand(), p.healthcheckCommand())

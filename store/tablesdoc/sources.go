@@ -24,6 +24,7 @@ var ages = []age{
 	{"freshness", "last_success_at", 15, 60},
 	{"calls", "updated_at", 24 * 60, 4 * 24 * 60},
 	{"leads", "updated_at", 24 * 60, 4 * 24 * 60},
+	{"drift", "checked_at", 12 * 60, 48 * 60},
 }
 
 const sourcesHead = `# The views of schema analytics as sources of dbt. Copy it among the models of a project whose target is this database.

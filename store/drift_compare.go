@@ -1,0 +1,289 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DriftSample picks stored objects of a stream at random, at most so many; all there are where they are not more. What is marked
+// as missing at the vendor is left out. The table's key is a number.
+func (db *DB) DriftSample(ctx context.Context, key StreamKey, table *TypedTable, most int) (ids []string, err error) {
+	// The names are constants of the program. Points between the least and the greatest id are found by the primary key, whatever
+	// the table's size; gaps between ids make their neighbours likelier, which does no harm.
+	name, column := pgx.Identifier{table.Schema, table.Name}.Sanitize(), pgx.Identifier{table.Key}.Sanitize()
+	present := ` from ` + name + ` where org_id = $1 and account_id = $2 and missing_since is null`
+	few := `select ` + column + `::text` + present + ` order by ` + column + ` limit $3`
+	many := `
+with ends as materialized (
+  select min(` + column + `) as least, max(` + column + `) as most` + present + `
+), points as materialized (
+  select e.least + floor(random() * (e.most - e.least + 1))::bigint as point
+  from ends e, generate_series(1, $3)
+)
+select distinct s.id
+from points p
+cross join lateral (
+  select ` + column + `::text as id` + present + ` and ` + column + ` >= p.point
+  order by ` + column + `
+  limit 1
+) s`
+	read := func(sql string, most int) error {
+		return db.onConn(ctx, func(q Queryer) error {
+			rows, err := q.Query(ctx, sql, key.Org, key.Account, most)
+			if err != nil {
+				return err
+			}
+			ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+	}
+	if err = read(few, most+1); err == nil && len(ids) > most {
+		err = read(many, most)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("picking objects of %s: %w", key, err)
+	}
+	return ids, nil
+}
+
+// DriftSeen is what a stored object looks like beside what the vendor says of it.
+type DriftSeen struct {
+	ObjectID string
+	RecordID int64
+	// Fields are the names of what differs at the vendor, Columns those in which the typed row is not what the record says.
+	Fields, Columns []string
+}
+
+const driftRecordsSQL = `
+select r.object_id, r.record_id, r.payload::text, r.payload = g.payload::jsonb
+from unnest(@objects::text[], @payloads::text[], @asked::timestamptz[]) as g (object_id, payload, asked)
+join ops.records r
+  on r.org_id = @org and r.account_id = @account and r.source = @source and r.stream = @stream and r.object_id = g.object_id
+where r.observed_at <= g.asked
+order by r.record_id`
+
+// DriftCompare compares stored objects with what the vendor has just said of them. One that was read since by somebody else, or is
+// not stored any more, is left out. It writes nothing.
+func (db *DB) DriftCompare(ctx context.Context, key StreamKey, table *TypedTable, told []LandRecord) ([]DriftSeen, error) {
+	var out []DriftSeen
+	err := db.looking(ctx, func(tx pgx.Tx) error {
+		objects, payloads, asked := make([]string, len(told)), make([]string, len(told)), make([]time.Time, len(told))
+		byID := map[string]*LandRecord{}
+		for i := range told {
+			r := &told[i]
+			objects[i], payloads[i], asked[i], byID[r.ObjectID] = r.ObjectID, string(r.Payload), micros(r.ObservedAt), r
+		}
+		rows, err := tx.Query(ctx, driftRecordsSQL, key.args(pgx.StrictNamedArgs{"objects": objects, "payloads": payloads, "asked": asked}))
+		if err != nil {
+			return err
+		}
+		var (
+			s      DriftSeen
+			stored []byte
+			same   bool
+			typed  []*observation
+		)
+		_, err = pgx.ForEachRow(rows, []any{&s.ObjectID, &s.RecordID, &stored, &same}, func() error {
+			r := byID[s.ObjectID]
+			if s.Fields, s.Columns = nil, nil; !same {
+				s.Fields = fieldsThatDiffer(stored, r.Payload)
+			} else if r.Values != nil {
+				typed = append(typed, &observation{LandRecord: r, observedAt: micros(r.ObservedAt)})
+			}
+			out = append(out, s)
+			return nil
+		})
+		if err != nil || len(typed) == 0 {
+			return err
+		}
+		wrong, err := db.typedDiffers(ctx, tx, key, table, typed)
+		for i := range out {
+			out[i].Columns = wrong[out[i].ObjectID]
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("comparing objects of %s: %w", key, err)
+	}
+	return out, nil
+}
+
+// typedDiffers finds typed rows that are not what their records say, with the columns.
+func (db *DB) typedDiffers(ctx context.Context, tx pgx.Tx, key StreamKey, table *TypedTable, obs []*observation) (map[string][]string, error) {
+	table.prepare()
+	l := landing{t: &Target{Org: key.Org, Account: key.Account, Source: key.Source, Stream: key.Stream, Table: table}, now: db.Now()}
+	given, err := l.typedJSON(obs)
+	if err != nil {
+		return nil, err
+	}
+	name, column := pgx.Identifier{table.Schema, table.Name}.Sanitize(), pgx.Identifier{table.Key}.Sanitize()
+	const since = ` - '{observed_at,changed_at,missing_since}'::text[]`
+	rows, err := tx.Query(ctx, `
+select t.`+column+`::text, coalesce((to_jsonb(s)`+since+`)::text, ''), (to_jsonb(t)`+since+`)::text
+from jsonb_populate_recordset(null::`+name+`, $1::jsonb) t
+left join `+name+` s
+  on s.org_id = t.org_id and s.account_id = t.account_id and s.`+column+` = t.`+column, given)
+	if err != nil {
+		return nil, err
+	}
+	wrong := map[string][]string{}
+	var id string
+	var both line
+	_, err = pgx.ForEachRow(rows, []any{&id, &both.stored, &both.told}, func() error {
+		change, columns, err := both.difference()
+		if change == RowMissing {
+			wrong[id] = []string{"the whole row"}
+		}
+		for _, c := range columns {
+			wrong[id] = append(wrong[id], c.Column)
+		}
+		return err
+	})
+	return wrong, err
+}
+
+// fieldsThatDiffer names the members in which two JSON objects differ, down to the second level.
+func fieldsThatDiffer(a, b []byte) []string {
+	var fields []string
+	var walk func(prefix string, a, b json.RawMessage, depth int)
+	walk = func(prefix string, a, b json.RawMessage, depth int) {
+		var was, is map[string]json.RawMessage
+		if depth == 0 || json.Unmarshal(a, &was) != nil || json.Unmarshal(b, &is) != nil || was == nil || is == nil {
+			if canonicalJSON(a) != canonicalJSON(b) {
+				fields = append(fields, strings.TrimPrefix(prefix, "."))
+			}
+			return
+		}
+		names := maps.Clone(was)
+		maps.Copy(names, is)
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			walk(prefix+"."+name, was[name], is[name], depth-1)
+		}
+	}
+	walk("", a, b, 2)
+	return fields
+}
+
+// canonicalJSON spells equal values alike; numbers keep their digits.
+func canonicalJSON(text []byte) string {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return string(text)
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return string(text)
+	}
+	return string(out)
+}
+
+// DriftGone returns those of some stored objects that are still not marked as missing, and were not read since they were asked for.
+func (db *DB) DriftGone(ctx context.Context, key StreamKey, table *TypedTable, ids []string, asked time.Time) (present []string, err error) {
+	name, column := pgx.Identifier{table.Schema, table.Name}.Sanitize(), pgx.Identifier{table.Key}.Sanitize()
+	err = db.onConn(ctx, func(q Queryer) error {
+		rows, err := q.Query(ctx, `
+select t.`+column+`::text
+from `+name+` t
+join ops.records r
+  on r.org_id = t.org_id and r.account_id = t.account_id and r.source = $3 and r.stream = $4 and r.object_id = t.`+column+`::text
+where t.org_id = $1 and t.account_id = $2 and t.`+column+` = any($5::text[]::bigint[]) and t.missing_since is null and r.observed_at <= $6
+order by 1`, key.Org, key.Account, string(key.Source), key.Stream, ids, micros(asked))
+		if err != nil {
+			return err
+		}
+		present, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for objects of %s that are gone: %w", key, err)
+	}
+	return present, nil
+}
+
+const driftAbsentSQL = `
+select g.object_id
+from unnest(@objects::text[]) as g (object_id)
+where not exists (
+    select
+    from ops.records r
+    where r.org_id = @org and r.account_id = @account and r.source = @source and r.stream = @stream and r.object_id = g.object_id)
+  and not exists (
+    select
+    from ops.quarantine q
+    where q.org_id = @org and q.account_id = @account and q.source = @source and q.stream = @stream and q.object_id = g.object_id and q.state = 'open')`
+
+// DriftAbsent returns those of the vendor's objects that are neither stored, nor in quarantine, nor of somebody who was erased. It
+// writes nothing.
+func (db *DB) DriftAbsent(ctx context.Context, key StreamKey, told []LandRecord) (absent []string, err error) {
+	err = db.looking(ctx, func(tx pgx.Tx) error {
+		ids := make([]string, len(told))
+		for i := range told {
+			ids[i] = told[i].ObjectID
+		}
+		rows, err := tx.Query(ctx, driftAbsentSQL, key.args(pgx.StrictNamedArgs{"objects": ids}))
+		if err != nil {
+			return err
+		}
+		if absent, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(absent) == 0 {
+			return err
+		}
+		var recs []*LandRecord
+		for i := range told {
+			if r := told[i]; slices.Contains(absent, r.ObjectID) {
+				recs = append(recs, &r)
+			}
+		}
+		t := Target{Org: key.Org, Account: key.Account, Source: key.Source, Stream: key.Stream}
+		if _, _, err := db.keepOut(ctx, tx, &t, recs); err != nil {
+			return err
+		}
+		absent = nil
+		for _, r := range recs {
+			if !r.erased {
+				absent = append(absent, r.ObjectID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for missing objects of %s: %w", key, err)
+	}
+	return absent, nil
+}
+
+// RewriteTyped writes the typed row of a record anew, where the record holds what is given.
+func (db *DB) RewriteTyped(ctx context.Context, key StreamKey, table *TypedTable, r *LandRecord) error {
+	table.prepare()
+	l := landing{t: &Target{Org: key.Org, Account: key.Account, Source: key.Source, Stream: key.Stream, Table: table}, now: db.Now()}
+	row, err := l.typedJSON([]*observation{{LandRecord: r, observedAt: micros(r.ObservedAt)}})
+	if err != nil {
+		return fmt.Errorf("reading %s %s: %w", key, r.ObjectID, err)
+	}
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
+		var same bool
+		err := tx.QueryRow(ctx, `
+select payload = @payload::jsonb
+from ops.records
+where org_id = @org and account_id = @account and source = @source and stream = @stream and object_id = @object
+for update`, key.args(pgx.StrictNamedArgs{"object": r.ObjectID, "payload": string(r.Payload)})).Scan(&same)
+		if err != nil || !same {
+			return err
+		}
+		_, err = tx.Exec(ctx, table.upsert, row)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("writing the row of %s %s anew: %w", key, r.ObjectID, err)
+	}
+	return nil
+}
