@@ -38,6 +38,7 @@ func everyJob() []river.JobArgs {
 		MissingArgs{Org: uuid.New(), Account: "default", Source: "ipscape", Stream: "leads"},
 		CampaignStatsArgs{Account: "default", Since: slot},
 		RefetchArgs{},
+		DriftArgs{Org: uuid.New(), Account: "default", Source: "ipscape", Stream: "leads"},
 		DeliverArgs{Destination: DestinationDialedIn},
 		DeliverArgs{Destination: DestinationConvolo},
 	}
@@ -123,6 +124,14 @@ type fakeMissing func(stream string)
 // Look implements missingLook.
 func (f fakeMissing) Look(_ context.Context, key store.StreamKey) error { f(key.Stream); return nil }
 
+type fakeLook func(stream string)
+
+// Look implements looker.
+func (f fakeLook) Look(_ context.Context, key store.StreamKey) (store.DriftRun, error) {
+	f(key.Stream)
+	return store.DriftRun{}, nil
+}
+
 type fakeStats func(account string)
 
 // Take implements campaignStats.
@@ -154,6 +163,7 @@ func startWorkers(t *testing.T, pool *pgxpool.Pool) *worked {
 		Upkeep:       fakeUpkeep(func() { done.note("upkeep") }),
 		Missing:      fakeMissing(func(stream string) { done.note("missing " + stream) }),
 		Refetch:      fakeDrain(func() { done.note("refetch") }),
+		Drift:        fakeLook(func(stream string) { done.note("drift " + stream) }),
 		Stats:        fakeStats(func(account string) { done.note("campaign_stats " + account) }),
 	})
 	if err != nil {
@@ -219,7 +229,7 @@ func TestEveryKindIsWorked(t *testing.T) {
 	eventually(t, "every job is completed", func() bool {
 		return countOf(t, pool, `select count(*) from river.river_job where state = 'completed'`) == len(everyJob())
 	})
-	want := []string{"backfill", "campaign_stats default", "deliver convolo", "deliver dialedin", "inbox", "missing leads", "reconcile", "refetch", "upkeep", "walk", "walk", "webhook"}
+	want := []string{"backfill", "campaign_stats default", "deliver convolo", "deliver dialedin", "drift leads", "inbox", "missing leads", "reconcile", "refetch", "upkeep", "walk", "walk", "webhook"}
 	if got := done.sorted(); !slices.Equal(got, want) {
 		t.Errorf("worked %v, want %v", got, want)
 	}
@@ -240,7 +250,7 @@ func TestWakeUps(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Each call wakes once, two calls twice; a call wakes each destination once.
-	want := []string{"deliver convolo", "deliver dialedin", "inbox", "reconcile", "reconcile"}
+	want := []string{"deliver convolo", "deliver dialedin", "drift leads", "inbox", "reconcile", "reconcile"}
 	eventually(t, "the drains are woken", func() bool { return len(done.sorted()) >= len(want) })
 	eventually(t, "no job is left", func() bool {
 		return countOf(t, pool, `select count(*) from river.river_job where state <> 'completed'`) == 0

@@ -68,7 +68,8 @@ func (d *daemon) buildMetrics(context.Context) error {
 	d.metrics = m
 	for _, c := range []prometheus.Collector{
 		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, m.speed, m.second, m.budget,
-		newStateCollector(d.db.DB, d.unmapped), driftCollector{d.db.DB},
+		newStateCollector(d.db.DB, d.unmapped),
+		driftCollector{d.db.DB},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := d.registry.Register(c); err != nil {
