@@ -24,3 +24,6 @@ comment on column ops.erasures.kept_out is 'Records that came since and were not
 
 alter table ops.erasure_hashes add column sealed bytea;
 comment on column ops.erasure_hashes.sealed is 'Of a lead''s or call''s id: the person''s phones, encrypted (AES-256-GCM) with a key that only that id and the file''s key make, so that an opt-out which names nothing else can be kept; null = of a name that needs none, or of an erasure before there were any';
+
+comment on index ops.deliveries_due is 'Whether anything is due at all, which every sweep asks: with a long queue that is held until tomorrow it is one look; deliveries_ranked, by which claims are ordered, would be read whole';
+comment on index ops.deliveries_ranked is 'The order of claims: opt-outs, pushes, updates, each by when they are due. 200,000 that are ready are claimed without a sort';
