@@ -53,9 +53,9 @@ func stateCell(state string) cell { return cell{Text: state, Class: "state " + t
 // tone is good, bad, warn or soft.
 func tone(state string) string {
 	switch state {
-	case "confirmed", "done", "running", "sending", "fixed":
+	case "confirmed", "done", "running", "sending", "fixed", "delivered", "active":
 		return "good"
-	case "unknown", "failed", "discarded", "unparsable", "unclassified", "quarantined":
+	case "unknown", "failed", "discarded", "unparsable", "unclassified", "quarantined", "failing", "disabled":
 		return "bad"
 	case "rejected", "expired", "retryable", "paused", "open":
 		return "warn"

@@ -75,7 +75,7 @@ func (s *Site) webhooks(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := table{
 		Caption: "Deliveries", Empty: "No such delivery.",
-		Cols: cols("Delivery", "State", "~Event", "~To", "#Tries", "Ordered", "Next", "Settled", "~Outcome"),
+		Cols: cols("~Delivery", "State", "~Event", "~To", "#Tries", "Ordered", "Next", "Settled", "~Outcome"),
 	}
 	for i := range rows {
 		d := &rows[i]
@@ -87,10 +87,8 @@ func (s *Site) webhooks(w http.ResponseWriter, r *http.Request) error {
 		if d.LastStatus != nil && *d.LastStatus > 0 {
 			outcome = strings.TrimSpace(outcome + " " + strconv.Itoa(*d.LastStatus))
 		}
-		id := code(d.ID.String())
-		id.Class = "short"
 		list.Rows = append(list.Rows, []cell{
-			id, stateCell(d.State), text(d.Event),
+			code(d.ID.String()), stateCell(d.State), text(d.Event),
 			{Text: hosts[d.EndpointID], Link: webhooksPath(state, d.EndpointID.String())},
 			count(d.Attempts), at(d.CreatedAt), next, at(derefTime(d.SettledAt)), soft(outcome),
 		})

@@ -71,7 +71,7 @@ async function tour(daemon, paths, prefix) {
 // first finds the first link on the page whose address begins with something.
 const first = (start) => (page) => page.evaluate((s) => document.querySelector(`main a[href^="${s}"]`)?.getAttribute('href'), start);
 
-test('no rows, then many', { timeout: 300_000 }, async () => {
+test('no rows, then many', { timeout: 400_000 }, async () => {
   const daemon = await Daemon.start('serve', '--roles', 'api');
   try {
     await tour(daemon, { overview: '/', deliveries: '/ui/deliveries', login: '/ui/login' }, 'none');

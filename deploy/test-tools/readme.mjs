@@ -1,5 +1,5 @@
-// Runs every command block of README.md as it stands, in the order of the page, in a fresh clone, against the demo that the page's first
-// block starts. Only the port is another one where 8080 is taken. Fails with the block that failed.
+// Runs every command block of README.md as it stands, in the order of the page, in a fresh copy of the tree, against the demo that the
+// page's first block starts. Only the port is another one where 8080 is taken. Fails with the block that failed.
 //
 // A block is marked by a comment on the line before it:
 //   <!-- run: demo -->    it runs the demo: started in the background, up until the end
@@ -9,10 +9,10 @@
 // A block without a comment has to end well within a minute. What one exports or sets, the next ones have.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -53,22 +53,15 @@ class Run {
     this.env = { ...Object.fromEntries(inherited), PATH, TRUNKLINE_LOG_FORMAT: 'text' };
   }
 
-  // takeTree clones what is committed and lays over it what is not: what is about to be committed is what is tried.
+  // takeTree copies what a clone would have, and what is about to be committed. A clone proper refuses a tree of somebody else's.
   takeTree() {
-    const git = (...args) => {
-      const done = spawnSync('git', ['-c', `safe.directory=*`, ...args], { encoding: 'buffer', maxBuffer: 1 << 28, timeout: 2 * minute });
-      if (done.status !== 0) throw new Error(`git ${args.join(' ')}: ${done.error ?? done.stderr}`);
-      return done.stdout;
-    };
-    git('clone', '-q', '--no-hardlinks', tree, this.clone);
-    const changed = git('-C', tree, 'ls-files', '-z', '-m', '-o', '--exclude-standard').toString().split('\0').filter(Boolean);
-    const gone = new Set(git('-C', tree, 'ls-files', '-z', '-d').toString().split('\0').filter(Boolean));
-    for (const name of gone) rmSync(join(this.clone, name), { force: true });
-    const kept = [...new Set(changed)].filter((name) => !gone.has(name));
-    if (kept.length === 0) return;
-    const pack = spawnSync('tar', ['-C', tree, '-cf', '-', '--null', '-T', '-'], { input: kept.join('\0'), maxBuffer: 1 << 28 });
-    const unpack = spawnSync('tar', ['-C', this.clone, '-xf', '-'], { input: pack.stdout });
-    if (pack.status !== 0 || unpack.status !== 0) throw new Error(`taking over what is not committed: ${pack.stderr}${unpack.stderr}`);
+    const listed = spawnSync('git', ['-c', 'safe.directory=*', '-C', tree, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8', maxBuffer: 1 << 26, timeout: minute });
+    if (listed.status !== 0) throw new Error(`listing the tree: ${listed.error ?? listed.stderr}`);
+    const names = [...new Set(listed.stdout.split('\0'))].filter((name) => name && existsSync(join(tree, name)));
+    for (const name of names) {
+      mkdirSync(join(this.clone, dirname(name)), { recursive: true });
+      copyFileSync(join(tree, name), join(this.clone, name));
+    }
   }
 
   // script is a block with what the blocks before it set; kept says whether it hands on what it sets.
