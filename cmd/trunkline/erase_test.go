@@ -185,7 +185,8 @@ func TestErase(t *testing.T) {
 		t.Errorf("without leave: %s", e)
 	}
 	r.env["IPSCAPE_WRITES"] = "true"
-	if e := r.command("erase", "--email", email, "--vendors", "--org", uuid.NewString()); e.code != exitUsage || !strings.Contains(e.stderr, "default organisation") {
+	another := strings.TrimSpace(r.command("org", "create", "--name", "another").stdout)
+	if e := r.command("erase", "--email", email, "--vendors", "--org", another); e.code != exitUsage || !strings.Contains(e.stderr, "default organisation") {
 		t.Errorf("another organisation's: %s", e)
 	}
 	second := answer[eraseReceipt](r, exitDone, "erase", "--email", email, "--vendors")
