@@ -113,9 +113,9 @@ func TestNumber(t *testing.T) {
 
 func TestRepeatedItemsHaveIDsOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	items := []item{{raw: []byte(`{"data":{"activityId":17,"a":1}}`)}, {raw: []byte(`{"data":{"activityId":18}}`)}}
+	items := []item{{raw: []byte(`{"data":{"activityId":17,"leadId":3,"a":1}}`)}, {raw: []byte(`{"data":{"leadId":null,"activityId":18}}`)}}
 	v := newVendor(items, 4, 10, 0)
-	want := `{"data":{"activityId":18}},{"data":{"activityId":5000000002,"a":1}},{"data":{"activityId":5000000003}}`
+	want := `{"data":{"leadId":null,"activityId":18}},{"data":{"activityId":5000000017,"leadId":5000000003,"a":1}},{"data":{"leadId":null,"activityId":5000000018}}`
 	if got := string(v.slice(nil, 1, 4)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

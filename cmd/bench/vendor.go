@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -23,7 +24,7 @@ type vendor struct {
 	latency    time.Duration
 }
 
-// repeatedID begins the ids of repeated items, beyond those of the sandbox.
+// repeatedID is what a repetition adds to ids: more than the sandbox gives out.
 const repeatedID = 5_000_000_000
 
 func newVendor(items []item, rows, page int, latency time.Duration) *vendor {
@@ -90,12 +91,7 @@ func (v *vendor) slice(out []byte, from, to int) []byte {
 			out = append(out, raw...)
 			continue
 		}
-		name := []byte(`"activityId":`)
-		at := bytes.Index(raw, name) + len(name)
-		digits := bytes.IndexAny(raw[at:], ",}")
-		out = append(out, raw[:at]...)
-		out = strconv.AppendInt(out, repeatedID+int64(i), 10)
-		out = append(out, raw[at+digits:]...)
+		out = renumber(out, raw, int64(i/n)*repeatedID)
 	}
 	return out
 }
@@ -117,4 +113,19 @@ func serve(ctx context.Context, h http.Handler) (addr string, stop func() error,
 		}
 		return err
 	}, nil
+}
+
+// renumber appends an item with other ids of its own and of its lead, so that a repeated history has new calls, and its leads
+// as many each as those of the first have.
+func renumber(out, raw []byte, shift int64) []byte {
+	for _, label := range []string{`"activityId":`, `"leadId":`} {
+		before, rest, _ := bytes.Cut(raw, []byte(label))
+		digits := max(bytes.IndexAny(rest, ",}"), 0)
+		id, err := strconv.ParseInt(string(rest[:digits]), 10, 64)
+		if err != nil {
+			continue // a call without a lead
+		}
+		raw = slices.Concat(before, []byte(label), strconv.AppendInt(nil, id+shift, 10), rest[digits:])
+	}
+	return append(out, raw...)
 }
