@@ -74,7 +74,7 @@ func (p *program) serve(ctx context.Context, overlay map[string]string, withSand
 
 // collectHarder is the memory, in bytes, from which on the daemon's garbage is collected oftener than when the heap has doubled.
 // It bounds nothing: what a fold or a load of posts needs above it is had, at the price of some processor time.
-const collectHarder = 34 << 20
+const collectHarder = 30 << 20
 
 // startDaemon starts the daemon, for the demo on a database that it empties. What has started when it fails is stopped.
 func startDaemon(ctx context.Context, c *config, log *slog.Logger, demo bool) (_ *daemon, err error) {
