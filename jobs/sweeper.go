@@ -17,6 +17,9 @@ import (
 // sweepInterval is the floor under every wake-up: what a lost job or a killed daemon left behind waits no longer.
 const sweepInterval = 2 * time.Second
 
+// obligeInterval is how often opt-outs are looked for that a dialler was never told of.
+const obligeInterval = 5 * time.Minute
+
 // openWalksMax is how many walks one sweep wakes.
 const openWalksMax = 100
 
@@ -31,6 +34,10 @@ type Sweeper struct {
 	Streams, Whole []store.StreamKey
 	// Accounts are those whose objects are read again by id; their streams are empty.
 	Accounts []store.StreamKey
+	// Fold orders the do-not-call entries that are owed and were never ordered.
+	Fold *store.Reconciler
+	// obligeNext is when it is asked to again.
+	obligeNext time.Time
 	// Moved is called after each part of a sweep, well or not, as a sign of life; optional.
 	Moved func()
 }
@@ -55,12 +62,27 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		inTx(s.drains), inTx(s.walks), inTx(s.missing), inTx(s.refetch),
 		func() error { return s.DB.SettleBackfill(ctx, uuid.Nil) },
 		inTx(s.backfills),
+		func() error { return s.oblige(ctx) },
 		func() error { return s.deliveries(ctx) },
 	} {
 		errs = append(errs, part())
 		moved(s.Moved)
 	}
 	return errors.Join(errs...)
+}
+
+// oblige looks for opt-outs that a dialler was never told of, every few minutes: it reads the whole list.
+func (s *Sweeper) oblige(ctx context.Context) error {
+	now := s.DB.Now()
+	if s.Fold == nil || now.Before(s.obligeNext) {
+		return nil
+	}
+	s.obligeNext = now.Add(obligeInterval)
+	n, err := s.Fold.ObligeMissing(ctx)
+	if n > 0 {
+		s.Log.WarnContext(ctx, "opt-outs that a dialler was never told of are told now", "entries", n)
+	}
+	return err
 }
 
 func (s *Sweeper) drains(ctx context.Context, tx pgx.Tx) error {

@@ -303,3 +303,30 @@ func TestLocalBlocksAreShown(t *testing.T) {
 		t.Errorf("obligations %q (%v), want %q", got, err, want)
 	}
 }
+
+// Opt-outs that were folded without knowing a dialler, by a command or before it was set up, are owed to it all the same.
+func TestObligationsThatNobodyOrderedAreOrdered(t *testing.T) {
+	t.Parallel()
+	w := newObligationWorld(t)
+	w.rec.Blockers, w.rec.LocalBlockers = nil, []string{"dialedin"}
+	w.tell(pipeline.SourceConvoso, "1", 1, pipeline.DNCFact{Phone: "+15032221111", Reason: "DNC"})
+	w.tell(pipeline.SourceConvoso, "2", 2, pipeline.DNCFact{Phone: "+15032221112", Reason: "DNC"})
+	w.tell(pipeline.SourceOperator, "3", 3, pipeline.DNCFact{Phone: "+15032221112", Lift: true})
+	w.wantObliged("at first")
+
+	w.rec.Blockers, w.rec.LocalBlockers = []string{"dialedin", "convolo"}, nil
+	w.tell(pipeline.SourceConvoso, "4", 4, pipeline.DNCFact{Phone: "+15032221113", Reason: "DNC"})
+	for range 2 {
+		if _, err := w.rec.ObligeMissing(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.wantObliged("what holds, once", "+15032221111", "+15032221113")
+	}
+	// What is lifted and told again is ordered again by its own fold, and by nobody else.
+	w.tell(pipeline.SourceOperator, "5", 5, pipeline.DNCFact{Phone: "+15032221113", Lift: true})
+	w.at(70)
+	w.tell(pipeline.SourceConvoso, "6", 65, pipeline.DNCFact{Phone: "+15032221113", Reason: "DNC"})
+	if n, err := w.rec.ObligeMissing(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d ordered, %v; the fold had ordered them", n, err)
+	}
+}

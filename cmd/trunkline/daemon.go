@@ -279,7 +279,7 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 		host = "unknown"
 	}
 	d.sweeper = &jobs.Sweeper{
-		DB: d.db.DB, Queue: d.queue, Engine: d.engine, Log: d.log,
+		DB: d.db.DB, Queue: d.queue, Engine: d.engine, Log: d.log, Fold: d.fold,
 		Daemon: store.Daemon{ID: d.id, Host: host, Version: versionText(), StartedAt: d.db.Now()},
 		Moved:  d.pulses.of("sweeper"),
 	}

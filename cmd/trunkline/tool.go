@@ -40,16 +40,26 @@ func withEngine(d *daemon) func(context.Context) error { return d.buildDeliverie
 // foldPatience is how long a command waits for its own order to show in the pipeline.
 const foldPatience = 10 * time.Second
 
-// foldOrder folds until the record of an order shows in the pipeline; a daemon may do it first. It returns false when that
-// takes too long: then the daemon goes on.
+// daemonPatience is how long a command leaves its order to a daemon that runs: the daemon has all settings, and knows by them
+// which diallers an opt-out is owed to.
+const daemonPatience = 5 * time.Second
+
+// foldOrder waits until the record of an order shows in the pipeline. Where no daemon runs, or none gets to it, it folds. It
+// returns false when that takes too long: then the daemon goes on.
 func foldOrder(ctx context.Context, db *store.DB, fold *store.Reconciler, org uuid.UUID, record int64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, foldPatience)
 	defer cancel()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	for {
-		if _, err := fold.Drain(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrMore) {
-			return false, err
+	alive, err := db.DaemonAlive(ctx)
+	if err != nil {
+		return false, err
+	}
+	for began := db.Now(); ; {
+		if !alive || db.Now().Sub(began) > daemonPatience {
+			if _, err := fold.Drain(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrMore) {
+				return false, err
+			}
 		}
 		folded, err := db.OrderFolded(ctx, org, record)
 		switch {

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// obligeBatch is how many missing obligations are ordered in one transaction.
+const obligeBatch = 500
+
+// An opt-out that was only blocked here is owed to a dialler that can be told by now. What was ordered before counts for the
+// opt-out that holds, not for one that was lifted before it; a source's clock may be ahead of ours.
+const obligationsMissingSQL = `
+select n.org_id, n.phone, n.since, b.destination
+from pipeline.do_not_call n
+cross join unnest(@blockers::text[]) as b (destination)
+where n.lifted_at is null
+  and not exists (
+  select
+  from ops.deliveries d
+  where d.org_id = n.org_id
+    and d.phone = n.phone
+    and d.destination = b.destination
+    and d.operation = 'dnc_add'
+    and d.reason is distinct from 'local_block'
+    and d.created_at >= least(n.since, n.updated_at))
+order by n.org_id, n.phone, b.destination
+limit @most`
+
+// ObligeMissing orders the do-not-call entries that are owed and were never ordered: whoever folded an opt-out may not have
+// known of a dialler, because a command ran without its settings or because it was set up later (law 6). It returns how many
+// it ordered. An opt-out that is asked for again by this is harmless at every dialler.
+func (r *Reconciler) ObligeMissing(ctx context.Context) (int, error) {
+	total := 0
+	for len(r.Blockers) > 0 {
+		n, err := r.obligeBatch(ctx)
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("ordering do-not-call entries that are owed: %w", err)
+		}
+		if n < obligeBatch {
+			break
+		}
+	}
+	return total, nil
+}
+
+func (r *Reconciler) obligeBatch(ctx context.Context) (n int, err error) {
+	now := r.DB.Now()
+	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, obligationsMissingSQL, planned, pgx.StrictNamedArgs{"blockers": r.Blockers, "most": obligeBatch})
+		if err != nil {
+			return err
+		}
+		var orders []NewDelivery
+		var destinations []string
+		var org uuid.UUID
+		var phone, destination string
+		var since time.Time
+		_, err = pgx.ForEachRow(rows, []any{&org, &phone, &since, &destination}, func() error {
+			orders = append(orders, NewDelivery{
+				Org: org, Account: DefaultAccount, Destination: destination, Operation: pipeline.OperationAddDNC, Class: pipeline.ClassRepeatable,
+				Phone: phone, SourceTime: now, NotBefore: now, Dedupe: fmt.Sprintf("%s@%d", phone, since.UnixMicro()),
+			})
+			destinations = append(destinations, destination)
+			return nil
+		})
+		if err != nil || len(orders) == 0 {
+			return err
+		}
+		inserted, err := r.DB.InsertDeliveries(ctx, tx, orders)
+		if err != nil {
+			return err
+		}
+		n = len(inserted)
+		if r.Wake == nil || n == 0 {
+			return nil
+		}
+		return r.Wake(ctx, tx, destinations)
+	})
+	return n, err
+}
