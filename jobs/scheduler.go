@@ -56,14 +56,17 @@ func (s *Scheduler) Run(ctx context.Context) {
 	every(ctx, tick, func() {
 		defer moved(s.Moved)
 		if !ready {
-			if err := s.DB.EnsureSchedules(ctx, schedules); err != nil {
+			if err := bounded(ctx, func(ctx context.Context) error { return s.DB.EnsureSchedules(ctx, schedules) }); err != nil {
 				s.warn(ctx, "writing schedules", err)
 				return
 			}
 			ready = true
 		}
-		_, err := s.DB.TakeDueSlots(ctx, schedules, func(tx pgx.Tx, name string, slot time.Time) error {
-			return due[name](ctx, tx, slot)
+		err := bounded(ctx, func(ctx context.Context) error {
+			_, err := s.DB.TakeDueSlots(ctx, schedules, func(tx pgx.Tx, name string, slot time.Time) error {
+				return due[name](ctx, tx, slot)
+			})
+			return err
 		})
 		if err != nil {
 			s.warn(ctx, "taking due slots", err)

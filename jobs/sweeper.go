@@ -53,22 +53,32 @@ func (s *Sweeper) Run(ctx context.Context) {
 
 // Sweep looks once. A part that fails does not keep the others from being looked at.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	inTx := func(part func(context.Context, pgx.Tx) error) func() error {
-		return func() error { return s.DB.InTx(ctx, func(tx pgx.Tx) error { return part(ctx, tx) }) }
+	inTx := func(part func(context.Context, pgx.Tx) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			return s.DB.InTx(ctx, func(tx pgx.Tx) error { return part(ctx, tx) })
+		}
 	}
 	var errs []error
-	for _, part := range []func() error{
-		func() error { return s.DB.Heartbeat(ctx, s.Daemon) },
+	for _, part := range []func(context.Context) error{
+		func(ctx context.Context) error { return s.DB.Heartbeat(ctx, s.Daemon) },
 		inTx(s.drains), inTx(s.walks), inTx(s.missing), inTx(s.refetch),
-		func() error { return s.DB.SettleBackfill(ctx, uuid.Nil) },
-		inTx(s.backfills),
-		func() error { return s.oblige(ctx) },
-		func() error { return s.deliveries(ctx) },
+		func(ctx context.Context) error { return s.DB.SettleBackfill(ctx, uuid.Nil) },
+		inTx(s.backfills), s.oblige, s.deliveries,
 	} {
-		errs = append(errs, part())
+		errs = append(errs, bounded(ctx, part))
 		moved(s.Moved)
 	}
 	return errors.Join(errs...)
+}
+
+// loopPatience bounds each turn of the loops whose going round says that the daemon is alive: a Postgres that hangs, and ends no
+// statement, must not look like a daemon that does.
+const loopPatience = time.Minute
+
+func bounded(ctx context.Context, part func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, loopPatience)
+	defer cancel()
+	return part(ctx)
 }
 
 // oblige looks for opt-outs that a dialler was never told of, every few minutes: it reads the whole list.

@@ -1,6 +1,6 @@
 -- +goose Up
 -- What an erasure removes is found by indexes, for whoever folds and writes over the API waits for it.
-create index leads_email on pipeline.leads (org_id, lower(email)) where email is not null;
+create index leads_email on pipeline.leads using hash (lower(email)) where email is not null;
 create index inbox_duplicate on ops.inbox (duplicate_of) where duplicate_of is not null;
 create index calls_phone on convolo.calls (org_id, phone) where phone is not null;
 create index calls_delivery on convolo.calls (org_id, delivery_id) where delivery_id is not null;

@@ -322,6 +322,8 @@ func (e *Eraser) removeInTime(ctx context.Context, org uuid.UUID, who Identity, 
 				return false, err
 			}
 			return false, e.search(ctx, org, who, r)
+		case errors.Is(err, errUnsettled):
+			return false, e.settle(ctx, org)
 		case err != nil:
 			return false, err
 		}

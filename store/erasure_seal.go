@@ -105,6 +105,9 @@ func (k *ErasureKey) phonesOf(ctx context.Context, tx pgx.Tx, org uuid.UUID, nam
 		if err != nil {
 			return err
 		}
+		if len(own) == 0 {
+			return nil // they had no phone
+		}
 		phones, known = append(phones, own...), true
 		delete(open, string(hash))
 		return nil

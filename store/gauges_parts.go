@@ -23,7 +23,7 @@ type StreamGauge struct {
 // Of posts only the last is looked for: what the view says beside is a look at four weeks of them, which SlowGauges takes.
 const streamGaugesSQL = `
 select f.source, f.stream,
-  max(f.lag_s)::double precision,
+  max(case when d.name is not null then f.lag_s end)::double precision,
   min(extract(epoch from f.last_success_at))::double precision,
   max(extract(epoch from @now::timestamptz - f.last_success_at - (d.next_slot - d.last_slot)))::double precision,
   sum(f.holes)::double precision,

@@ -59,10 +59,13 @@ const reconcileRead = 4
 // errTooMuch stops a batch with which far more belongs together than it may read, before that is read.
 var errTooMuch = errors.New("too much belongs together with the batch")
 
+// Organisations take turns: one with a long queue keeps no other waiting.
 const reconcileOrgSQL = `
 select org_id
 from ops.reconcile_queue
-where not org_id = any(@busy)
+where org_id > @last
+  and not org_id = any(@busy)
+order by org_id
 limit 1`
 
 // Drain folds until nothing is left to fold that another daemon is not at work on, or its turn is over: then it returns
@@ -71,19 +74,23 @@ func (r *Reconciler) Drain(ctx context.Context) (int, error) {
 	total := 0
 	busy := []uuid.UUID{}
 	most := r.batchSize()
-	keyed := map[uuid.UUID]*ahead{}
+	keyed, last := map[uuid.UUID]*ahead{}, uuid.Nil
 	for over := r.DB.Now().Add(drainTurn); ; {
 		if !r.DB.Now().Before(over) {
 			return total, ErrMore
 		}
 		var org uuid.UUID
-		err := r.DB.Pool.QueryRow(ctx, reconcileOrgSQL, pgx.StrictNamedArgs{"busy": busy}).Scan(&org)
-		if errors.Is(err, pgx.ErrNoRows) {
+		err := r.DB.Pool.QueryRow(ctx, reconcileOrgSQL, pgx.StrictNamedArgs{"busy": busy, "last": last}).Scan(&org)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows) && last != uuid.Nil:
+			last = uuid.Nil // round again
+			continue
+		case errors.Is(err, pgx.ErrNoRows):
 			return total, nil
-		}
-		if err != nil {
+		case err != nil:
 			return total, fmt.Errorf("looking for records to fold: %w", err)
 		}
+		last = org
 		if keyed[org] == nil {
 			keyed[org] = &ahead{}
 		}
@@ -148,7 +155,7 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, 
 			*most = max(1, *most/2)
 			return len(f.seeds), nil
 		case err == nil:
-			*most = max(1, min(r.batchSize(), *most*4, len(seeds)*r.batchSize()*reconcileRead/len(f.told)))
+			*most = max(1, min(r.batchSize(), *most*4, len(seeds)*r.batchSize()*reconcileRead/max(1, len(f.told))))
 			return len(f.seeds), nil
 		case ctx.Err() != nil, Unavailable(err) && !TookTooLong(err), errors.Is(err, errWake):
 			return 0, err
@@ -227,6 +234,10 @@ where record_id = @id`
 func (r *Reconciler) setAside(ctx context.Context, org uuid.UUID, id int64, problem error) error {
 	r.DB.Log.WarnContext(ctx, "a record cannot be folded and is set aside", "record_id", id, "error", Loggable(problem))
 	return r.DB.InTx(ctx, func(tx pgx.Tx) error {
+		// First, so that a version that lands meanwhile is queued anew.
+		if _, err := tx.Exec(ctx, queueDropSQL, pgx.StrictNamedArgs{"org": org, "id": id}); err != nil {
+			return err
+		}
 		q := QuarantineItem{Org: org, Reason: ReasonFacts, Error: Loggable(problem)}
 		var body string
 		err := tx.QueryRow(ctx, recordBodySQL, pgx.StrictNamedArgs{"id": id}).Scan(&q.Account, &q.Source, &q.Stream, &q.ObjectID, &body)
@@ -234,11 +245,7 @@ func (r *Reconciler) setAside(ctx context.Context, org uuid.UUID, id int64, prob
 			return fmt.Errorf("reading record %d, which cannot be folded: %w", id, err)
 		}
 		q.Body = []byte(body)
-		if err := r.DB.Quarantine(ctx, tx, q); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, queueDropSQL, pgx.StrictNamedArgs{"org": org, "id": id})
-		return err
+		return r.DB.Quarantine(ctx, tx, q)
 	})
 }
 

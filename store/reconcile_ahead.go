@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -63,20 +64,27 @@ func (r *Reconciler) keyAhead(ctx context.Context, org uuid.UUID, a *ahead) (key
 		return false, nil
 	}
 	a.keyless = a.keyless[len(ids):]
+	keyed = true
 	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var got bool
 		if err := tx.QueryRow(ctx, reconcileLockSQL, pgx.StrictNamedArgs{"org": org}).Scan(&got); err != nil {
 			return fmt.Errorf("taking the reconcile lock: %w", err)
 		}
-		if !got {
+		if keyed = got; !got {
 			return nil
 		}
+		// Somebody else may have folded some of them since.
+		had, err := keysByRecord(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return had[id] != nil })
 		f := newFolded(org, r.DB.Now(), nil)
 		f.shadow = true // what is wrong with a record is said when it is folded
 		if err := r.tell(ctx, tx, f, ids); err != nil {
 			return err
 		}
-		_, err := rekey(ctx, tx, f, ids)
+		_, err = rekey(ctx, tx, f, ids)
 		return err
 	})
 	if err != nil && ctx.Err() == nil && (!Unavailable(err) || TookTooLong(err)) {
@@ -84,7 +92,7 @@ func (r *Reconciler) keyAhead(ctx context.Context, org uuid.UUID, a *ahead) (key
 		r.DB.Log.WarnContext(ctx, "records cannot be keyed ahead of their fold", "org_id", org, "error", Loggable(err))
 		return true, nil
 	}
-	return true, err
+	return keyed, err
 }
 
 // lookAhead finds what has no keys in the next window of the queue, once the one before is folded.

@@ -150,6 +150,10 @@ func (p *program) exportFrom(ctx context.Context, d *database, o *export.Options
 // wholeFile writes a file under a temporary name beside its own, and gives it its name when it is whole and on the disk. A
 // failure leaves nothing, and what had that name before as it was. The file is for its owner only: it may hold persons' data.
 func wholeFile(path string, write func(io.Writer) error) (err error) {
+	// A link stays, and what it points to is written: /dev/stdout is one.
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
 	if into, err := os.Stat(path); err == nil && !into.Mode().IsRegular() {
 		if into.IsDir() {
 			return withCode(exitUsage, fmt.Errorf("--out %s is a directory", path))
