@@ -250,7 +250,7 @@ func TestWakeUps(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Each call wakes once, two calls twice; a call wakes each destination once.
-	want := []string{"deliver convolo", "deliver dialedin", "drift leads", "inbox", "reconcile", "reconcile"}
+	want := []string{"deliver convolo", "deliver dialedin", "inbox", "reconcile", "reconcile"}
 	eventually(t, "the drains are woken", func() bool { return len(done.sorted()) >= len(want) })
 	eventually(t, "no job is left", func() bool {
 		return countOf(t, pool, `select count(*) from river.river_job where state <> 'completed'`) == 0
