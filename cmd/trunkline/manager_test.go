@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,18 +20,18 @@ import (
 func TestWatchdogNeedsEveryLoop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		said := 0
+		var said atomic.Int64
 		m := &serviceManager{log: slog.New(slog.DiscardHandler), notify: func(state string) error {
 			if state == sayAlive {
-				said++
+				said.Add(1)
 			}
 			return errors.New("a manager that cannot be told is no reason to stop")
 		}}
 		p := newPulses(time.Now)
 		scheduler, sweeper := p.of("scheduler"), p.of("sweeper")
 		go m.watchEvery(t.Context(), p, 40*time.Second)
-		during := func(span time.Duration, loops ...func()) int {
-			before := said
+		during := func(span time.Duration, loops ...func()) int64 {
+			before := said.Load()
 			for range int(span / time.Second) {
 				for _, moved := range loops {
 					moved()
@@ -38,7 +39,7 @@ func TestWatchdogNeedsEveryLoop(t *testing.T) {
 				time.Sleep(time.Second)
 				synctest.Wait()
 			}
-			return said - before
+			return said.Load() - before
 		}
 		if n := during(40*time.Second, scheduler, sweeper); n < 4 {
 			t.Errorf("%d signs of life in the watchdog's limit, want 4 at least", n)
