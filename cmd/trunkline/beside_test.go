@@ -101,7 +101,7 @@ func TestBackfillBesideLive(t *testing.T) {
 	eventually(r, time.Minute, func() string {
 		last := before
 		if before = history(); before != last {
-			time.Sleep(2 * time.Second)
+			time.Sleep(6 * time.Second)
 			return "the paused backfill to be quiet"
 		}
 		return ""
