@@ -181,11 +181,6 @@ func (c *closure) addKey(k keyName) {
 	}
 }
 
-const keysOfRecordsSQL = `
-select record_id, kind, account_id, value, role, identity
-from ops.record_keys
-where record_id = any(@ids)`
-
 const recordsOfKeysSQL = `
 select distinct k.record_id
 from unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
@@ -202,7 +197,7 @@ func (c *closure) expand(ctx context.Context) error {
 			if err := c.takeFresh(ctx); err != nil {
 				return err
 			}
-			rows, err := c.tx.Query(ctx, keysOfRecordsSQL, pgx.StrictNamedArgs{"ids": c.fresh})
+			rows, err := c.tx.Query(ctx, keysOfRecordsSQL, planned, pgx.StrictNamedArgs{"ids": c.fresh})
 			if err != nil {
 				return fmt.Errorf("reading the keys of records: %w", err)
 			}

@@ -169,17 +169,22 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, 
 	}
 }
 
+// tryFold keeps others from folding records of the organisation until the transaction ends, and tells whether nobody does already.
+func tryFold(ctx context.Context, tx pgx.Tx, org uuid.UUID) (got bool, err error) {
+	if err := tx.QueryRow(ctx, reconcileLockSQL, pgx.StrictNamedArgs{"org": org}).Scan(&got); err != nil {
+		return false, fmt.Errorf("taking the reconcile lock: %w", err)
+	}
+	return got, nil
+}
+
 // attempt folds up to a number of queued records in one transaction, with what is queued of the same leads. It returns those it
 // began with, also when it fails, and what was folded; that is nil where there was nothing or somebody else is folding.
 func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seeds []int64, out *folded, err error) {
 	started := r.DB.Now()
 	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
-		var got bool
-		if err := tx.QueryRow(ctx, reconcileLockSQL, pgx.StrictNamedArgs{"org": org}).Scan(&got); err != nil {
-			return fmt.Errorf("taking the reconcile lock: %w", err)
-		}
-		if !got {
-			return nil
+		got, err := tryFold(ctx, tx, org)
+		if err != nil || !got {
+			return err
 		}
 		rows, err := tx.Query(ctx, reconcileClaimSQL, planned, pgx.StrictNamedArgs{"org": org, "most": most})
 		if err != nil {

@@ -66,12 +66,9 @@ func (r *Reconciler) keyAhead(ctx context.Context, org uuid.UUID, a *ahead) (key
 	a.keyless = a.keyless[len(ids):]
 	keyed = true
 	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
-		var got bool
-		if err := tx.QueryRow(ctx, reconcileLockSQL, pgx.StrictNamedArgs{"org": org}).Scan(&got); err != nil {
-			return fmt.Errorf("taking the reconcile lock: %w", err)
-		}
-		if keyed = got; !got {
-			return nil
+		var err error
+		if keyed, err = tryFold(ctx, tx, org); err != nil || !keyed {
+			return err
 		}
 		// Somebody else may have folded some of them since.
 		had, err := keysByRecord(ctx, tx, ids)

@@ -134,11 +134,16 @@ func (f *folded) eventRow(c *pipeline.Call, row *callRow, e *pipeline.ToldEvent)
 	return out
 }
 
+// Here and below calls are asked for one by one. As a join, planned while the pipeline is empty or nobody has counted it, this
+// reads all calls there are in each fold of a first sync.
 const callHashesSQL = `
 select k.n::integer, c.content_hash
 from unnest(@sources::text[], @accounts::text[], @ids::text[]) with ordinality as k (source, account_id, external_call_id, n)
-join pipeline.calls c
-  on c.org_id = @org and c.source = k.source and c.account_id = k.account_id and c.external_call_id = k.external_call_id`
+cross join lateral (
+  select content_hash
+  from pipeline.calls
+  where org_id = @org and source = k.source and account_id = k.account_id and external_call_id = k.external_call_id
+  offset 0) c`
 
 const callsUpsertSQL = `
 insert into pipeline.calls (
@@ -165,9 +170,15 @@ set lead_id = excluded.lead_id, agent_external_id = excluded.agent_external_id, 
   agent_account_id = excluded.agent_account_id, external_call_id_given = excluded.external_call_id_given`
 
 const eventsDeleteSQL = `
-delete from pipeline.call_events e
-using unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, account_id, external_call_id)
-where e.org_id = @org and e.source = k.source and e.account_id = k.account_id and e.external_call_id = k.external_call_id`
+delete from pipeline.call_events
+where ctid = any(array(
+  select e.ctid
+  from unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, account_id, external_call_id)
+  cross join lateral (
+    select ctid
+    from pipeline.call_events
+    where org_id = @org and source = k.source and account_id = k.account_id and external_call_id = k.external_call_id
+    offset 0) e))`
 
 // copyEvents writes the steps of calls that have none in the table.
 func copyEvents(ctx context.Context, tx pgx.Tx, events []eventRow) error {
@@ -282,8 +293,11 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 const agentsBeforeSQL = `
 select distinct c.agent_source, c.agent_account_id, c.agent_external_id
 from unnest(@sources::text[], @accounts::text[], @ids::text[]) as k (source, account_id, external_call_id)
-join pipeline.calls c
-  on c.org_id = @org and c.source = k.source and c.account_id = k.account_id and c.external_call_id = k.external_call_id
+cross join lateral (
+  select agent_source, agent_account_id, agent_external_id
+  from pipeline.calls
+  where org_id = @org and source = k.source and account_id = k.account_id and external_call_id = k.external_call_id
+  offset 0) c
 where c.agent_external_id is not null and c.agent_source is not null`
 
 // agentsBefore names the agents of calls as they are stored: what such a call told of its agent may be told by it no more.

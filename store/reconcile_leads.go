@@ -92,10 +92,16 @@ func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
 const leadsOfLedgerSQL = `
 select i.lead_id, k.kind, k.account_id, k.value, k.rule
 from unnest(@ids::uuid[]) as i (lead_id)
-join pipeline.leads p
-  on p.org_id = @org and p.lead_id = i.lead_id
-left join pipeline.lead_keys k
-  on k.org_id = @org and k.lead_id = i.lead_id`
+cross join lateral (
+  select
+  from pipeline.leads
+  where org_id = @org and lead_id = i.lead_id
+  offset 0) p
+left join lateral (
+  select kind, account_id, value, rule
+  from pipeline.lead_keys
+  where org_id = @org and lead_id = i.lead_id
+  offset 0) k on true`
 
 // ours leaves out what the ledger says of leads that live elsewhere: those that are there and have no key here, other than
 // one that many share.
@@ -104,7 +110,7 @@ func (f *folded) ours(ctx context.Context, tx pgx.Tx, ledger []pipeline.LedgerEn
 	for _, e := range ledger {
 		ids[e.LeadID] = true
 	}
-	rows, err := tx.Query(ctx, leadsOfLedgerSQL, pgx.StrictNamedArgs{"org": f.org, "ids": slices.Collect(maps.Keys(ids))})
+	rows, err := tx.Query(ctx, leadsOfLedgerSQL, planned, pgx.StrictNamedArgs{"org": f.org, "ids": slices.Collect(maps.Keys(ids))})
 	if err != nil {
 		return nil, fmt.Errorf("reading the leads of the ledger: %w", err)
 	}
@@ -352,7 +358,7 @@ func (f *folded) writeLeads(ctx context.Context, tx pgx.Tx) ([]int, error) {
 
 // hashes reads ids and content hashes into a map of the form that contentHash gives.
 func hashes[K comparable](ctx context.Context, tx pgx.Tx, sql string, args pgx.StrictNamedArgs) (map[K]string, error) {
-	rows, err := tx.Query(ctx, sql, args)
+	rows, err := tx.Query(ctx, sql, planned, args)
 	if err != nil {
 		return nil, err
 	}
@@ -546,11 +552,18 @@ type linkRow struct {
 }
 
 const lostLinksSQL = `
-delete from pipeline.lead_keys k
-where k.org_id = @org and k.lead_id = any(@ids)
-  and (k.lead_id, k.kind, k.account_id, k.value) not in (
+delete from pipeline.lead_keys
+where ctid = any(array(
+  select k.ctid
+  from unnest(@ids::uuid[]) as i (lead_id)
+  cross join lateral (
+    select ctid, lead_id, kind, account_id, value
+    from pipeline.lead_keys
+    where org_id = @org and lead_id = i.lead_id
+    offset 0) k
+  where (k.lead_id, k.kind, k.account_id, k.value) not in (
     select n.lead_id, n.kind, n.account_id, n.value
-    from jsonb_populate_recordset(null::pipeline.lead_keys, @rows::jsonb) n)`
+    from jsonb_populate_recordset(null::pipeline.lead_keys, @rows::jsonb) n)))`
 
 const linksUpsertSQL = `
 insert into pipeline.lead_keys as k (org_id, kind, account_id, value, lead_id, rule, evidence, linked_at)
@@ -577,7 +590,7 @@ func (f *folded) writeLinks(ctx context.Context, tx pgx.Tx, changed []int) error
 	if err != nil {
 		return fmt.Errorf("writing links: %w", err)
 	}
-	if _, err := tx.Exec(ctx, lostLinksSQL, pgx.StrictNamedArgs{"org": f.org, "ids": ids, "rows": string(text)}); err != nil {
+	if _, err := tx.Exec(ctx, lostLinksSQL, planned, pgx.StrictNamedArgs{"org": f.org, "ids": ids, "rows": string(text)}); err != nil {
 		return fmt.Errorf("removing links: %w", err)
 	}
 	if err := upsertRows(ctx, tx, linksUpsertSQL, rows); err != nil {

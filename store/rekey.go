@@ -7,10 +7,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const seedKeysSQL = `
-select record_id, kind, account_id, value, role, identity
-from ops.record_keys
-where record_id = any(@ids)`
+// The first folds ask it while the table is empty, and fill it before anybody has counted its rows: so it is planned anew each
+// time, and asks record by record, which nothing can turn into a read of the whole table.
+const keysOfRecordsSQL = `
+select k.record_id, k.kind, k.account_id, k.value, k.role, k.identity
+from unnest(@ids::bigint[]) as n (record_id)
+cross join lateral (
+  select *
+  from ops.record_keys r
+  where r.record_id = n.record_id
+  offset 0) k`
 
 const recordKeysDeleteSQL = `
 delete from ops.record_keys k
@@ -50,7 +56,7 @@ func (r *keyRows) exec(ctx context.Context, tx pgx.Tx, f *folded, sql string) er
 }
 
 func keysByRecord(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]map[recordKey]bool, error) {
-	rows, err := tx.Query(ctx, seedKeysSQL, pgx.StrictNamedArgs{"ids": ids})
+	rows, err := tx.Query(ctx, keysOfRecordsSQL, planned, pgx.StrictNamedArgs{"ids": ids})
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of changed records: %w", err)
 	}
