@@ -8,6 +8,8 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
@@ -105,7 +107,7 @@ func member(object map[string]json.RawMessage, want string) string {
 		if normal(key) != want {
 			continue
 		}
-		if text := pipeline.CleanText(strings.TrimSpace(valueText(raw))); text != "" && (chosen == "" || key < chosen) {
+		if text := pipeline.CleanText(strings.TrimSpace(valueText(gjson.ParseBytes(raw)))); text != "" && (chosen == "" || key < chosen) {
 			chosen, value = key, text
 		}
 	}

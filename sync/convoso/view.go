@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
@@ -56,12 +58,12 @@ func (s Settings) decode(payload []byte, stream string) (*view, error) {
 	}
 	v := &view{settings: s, reading: reading{fields: map[string]string{}, unmapped: map[string]string{}}}
 	for key, raw := range doc {
-		switch text := valueText(raw); key {
+		switch text := valueText(gjson.ParseBytes(raw)); key {
 		case keyUnmapped:
 			var rest map[string]json.RawMessage
 			if json.Unmarshal(raw, &rest) == nil {
 				for k, r := range rest {
-					v.unmapped[k] = valueText(r)
+					v.unmapped[k] = valueText(gjson.ParseBytes(r))
 				}
 			}
 		case keyEvent:
