@@ -218,10 +218,9 @@ func (f *folded) explained(i int, linked map[pipeline.Key]time.Time) ExplainedLe
 // Of each record the version that stood here at a time: the first that was replaced after it, else the present one where
 // that was written by then.
 const recordsAsOfSQL = `
-select r.record_id, r.account_id, r.source, r.stream, r.object_id, r.first_seen_at,
-  coalesce(h.payload, r.payload)::text, coalesce(h.observed_at, r.observed_at),
-  case when h.replaced_at is null then r.source_time else h.source_time end,
-  coalesce(h.zone_assumed, r.zone_assumed)
+select r.record_id, r.account_id, r.source, r.stream, r.object_id, r.first_seen_at, v.payload::text, v.observed_at,
+  case when v.source_time = r.ahead_time then r.ahead_seen_at when v.source_time > v.observed_at then v.observed_at else v.source_time end,
+  v.zone_assumed
 from ops.records r
 left join lateral (
   select v.payload, v.observed_at, v.source_time, v.zone_assumed, v.replaced_at
@@ -231,6 +230,10 @@ left join lateral (
   order by v.replaced_at
   limit 1
 ) h on true
+cross join lateral (
+  select coalesce(h.payload, r.payload) as payload, coalesce(h.observed_at, r.observed_at) as observed_at,
+    case when h.replaced_at is null then r.source_time else h.source_time end as source_time, coalesce(h.zone_assumed, r.zone_assumed) as zone_assumed
+) v
 where r.record_id = any(@ids)
   and r.first_seen_at <= @at
   and (h.replaced_at is not null or r.changed_at <= @at)`

@@ -405,8 +405,10 @@ func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []i
 	}
 }
 
+// A time ahead of our clock counts as of the first look at it; see aheadTime.
 const recordsByIDSQL = `
-select record_id, account_id, source, stream, object_id, payload::text, observed_at, first_seen_at, source_time, zone_assumed
+select record_id, account_id, source, stream, object_id, payload::text, observed_at, first_seen_at,
+  case when source_time = ahead_time then ahead_seen_at when source_time > observed_at then observed_at else source_time end, zone_assumed
 from ops.records
 where record_id = any(@ids)`
 

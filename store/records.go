@@ -22,8 +22,8 @@ type LandRecord struct {
 	Payload []byte
 	// Raw is the exact bytes, given only where Payload had to be cleaned.
 	Raw []byte
-	// SourceTime is the source's own time of this version, zero when it told none. One after ObservedAt is stored as of that
-	// (law 3): a clock that is ahead must not win for ever.
+	// SourceTime is the source's own time of this version, zero when it told none. One after ObservedAt counts as of that, or as
+	// of an earlier observation that told the same (law 3): a clock that is ahead must not win for ever.
 	SourceTime  time.Time
 	ZoneAssumed bool
 	// ObservedAt is when the request was sent or the post came (law 4).
@@ -108,8 +108,8 @@ func (l *Landed) add(o Landed) {
 // Land stores observations: each object's row holds its latest one by (observed_at, content hash), so that any order and
 // any batching of the same observations end in the same row. A version that is replaced goes to ops.record_history; every
 // version that is written gets its typed row and a row in ops.reconcile_queue; equal content (the same bytes, or the same
-// JSON) writes nothing, except what LandOptions and an earlier first_seen_at ask for. What names somebody who was erased is
-// left out and counted.
+// JSON) writes nothing, except what LandOptions, an earlier first_seen_at and a time ahead of our clock ask for. What names
+// somebody who was erased is left out and counted.
 //
 // tx must be READ COMMITTED. Land is safe beside other Lands of the same objects, and one Land alone cannot deadlock with
 // another; a transaction that lands several batches should land them in a fixed order.
@@ -141,21 +141,10 @@ type observation struct {
 	observedAt time.Time
 	// firstSeen is the earliest observation of the object in the whole batch.
 	firstSeen time.Time
-	// told is the source's time, clamped to the earliest observation in a row of this content: another look at the same words
-	// makes them no later, in whatever order and batches the looks arrive. Zero when the source told none.
-	told time.Time
-	// ahead tells that the stored row has a later time for what may be the same words.
-	ahead bool
+	// ahead is the furthest time ahead of our clock that the source told of the object in the whole batch.
+	ahead aheadTime
 	// recordID is known once the row is written or locked.
 	recordID int64
-}
-
-// clamped is the source's time, or when it was observed where that is ahead.
-func (o *observation) clamped() time.Time {
-	if o.SourceTime.After(o.observedAt) {
-		return o.observedAt
-	}
-	return o.SourceTime
 }
 
 // after tells whether this observation beats one with the given time and hash. Equal times are decided by the hash, so
@@ -176,11 +165,16 @@ func rounds(recs []LandRecord, total *Landed) [][]*observation {
 			continue
 		}
 		at := micros(r.ObservedAt)
-		all = append(all, observation{LandRecord: r, hash: sha256.Sum256(r.Payload), observedAt: at, firstSeen: at})
+		all = append(all, observation{LandRecord: r, hash: sha256.Sum256(r.Payload), observedAt: at, firstSeen: at, ahead: toldAhead(r.SourceTime, at)})
 	}
 	slices.SortStableFunc(all, func(a, b observation) int {
 		return cmp.Or(strings.Compare(a.ObjectID, b.ObjectID), a.observedAt.Compare(b.observedAt), slices.Compare(a.hash[:], b.hash[:]))
 	})
+	for i := len(all) - 1; i > 0; i-- {
+		if all[i-1].ObjectID == all[i].ObjectID && all[i].ahead.beats(all[i-1].ahead) {
+			all[i-1].ahead = all[i].ahead
+		}
+	}
 	var out [][]*observation
 	version := 0
 	for i := range all {
@@ -190,10 +184,9 @@ func rounds(recs []LandRecord, total *Landed) [][]*observation {
 			version = 0
 		} else {
 			o.firstSeen = all[i-1].firstSeen
-		}
-		o.told = o.clamped()
-		if i > 0 && all[i-1].ObjectID == o.ObjectID && all[i-1].hash == o.hash && !all[i-1].told.IsZero() && all[i-1].told.Before(o.told) {
-			o.told = all[i-1].told
+			if all[i-1].ahead.beats(o.ahead) {
+				o.ahead = all[i-1].ahead
+			}
 		}
 		if i+1 < len(all) && all[i+1].ObjectID == o.ObjectID && all[i+1].hash == o.hash {
 			total.Unchanged++
@@ -258,8 +251,7 @@ type storedRecord struct {
 	hash      []byte
 	observed  time.Time
 	firstSeen time.Time
-	// told is the source's time of the stored version, nil when it told none.
-	told *time.Time
+	ahead     aheadTime
 }
 
 // verdict says what an observation does to a stored row.
@@ -267,7 +259,7 @@ type verdict int
 
 const (
 	keep verdict = iota
-	// touch raises observed_at, or lowers first_seen_at or a source's time that was ahead.
+	// touch raises observed_at, lowers first_seen_at, or notes a time ahead of our clock.
 	touch
 	// replace means newer and of other bytes; whether the JSON differs too is found out when it is written.
 	replace
@@ -277,16 +269,10 @@ func (l *landing) verdict(o *observation, s *storedRecord) verdict {
 	switch newer := o.after(s.observed, s.hash); {
 	case newer && !slices.Equal(o.hash[:], s.hash):
 		return replace
-	case newer && l.o.bumps(o.ObjectID), o.firstSeen.Before(s.firstSeen), o.lowers(s):
+	case newer && l.o.bumps(o.ObjectID), o.firstSeen.Before(s.firstSeen), o.ahead.beats(s.ahead):
 		return touch
 	}
 	return keep
-}
-
-// lowers tells whether the stored words may have been seen before the source's time that is stored for them: this look had to
-// be clamped, to an earlier time. Whether it was at the same words is found out when it is written.
-func (o *observation) lowers(s *storedRecord) bool {
-	return s.told != nil && !o.told.IsZero() && o.told.Before(o.SourceTime) && o.told.Before(*s.told)
 }
 
 // count counts an observation that wrote no version.
@@ -301,7 +287,7 @@ func (l *landing) count(o *observation, s *storedRecord) {
 // The lateral subquery with its limit holds the planner to one index lookup an object, whatever the table's statistics
 // say: while a first load runs they say that there is next to nothing.
 const recordsProbeSQL = `
-select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.source_time
+select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.ahead_time, r.ahead_seen_at
 from unnest(@object_ids::text[]) with ordinality as g (object_id, ord)
 cross join lateral (
   select *
@@ -325,7 +311,7 @@ func (l *landing) probe(ctx context.Context, obs []*observation) ([]*storedRecor
 
 // The subquery is run in the order of the array, which is sorted, so rows are locked in one order everywhere.
 const recordsLockSQL = `
-select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.source_time
+select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.ahead_time, r.ahead_seen_at
 from unnest(@object_ids::text[]) with ordinality as g (object_id, ord)
 cross join lateral (
   select *
@@ -347,8 +333,10 @@ func (l *landing) read(ctx context.Context, sql string, obs []*observation) ([]*
 	}
 	var ord int
 	var s storedRecord
-	_, err = pgx.ForEachRow(rows, []any{&ord, &s.id, &s.hash, &s.observed, &s.firstSeen, &s.told}, func() error {
-		row := s // hash and source time are fresh each time
+	var ahead, aheadSeen *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&ord, &s.id, &s.hash, &s.observed, &s.firstSeen, &ahead, &aheadSeen}, func() error {
+		row := s // the hash is fresh each time
+		row.ahead = aheadTime{timeOf(ahead), timeOf(aheadSeen)}
 		out[ord-1] = &row
 		return nil
 	})

@@ -63,13 +63,13 @@ func (l *landing) copyNew(ctx context.Context, tx pgx.Tx, obs []*observation) er
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"ops", "records"},
 		[]string{
 			"record_id", "org_id", "account_id", "source", "stream", "object_id", "payload", "raw", "content_hash",
-			"observed_at", "first_seen_at", "source_time", "zone_assumed", "changed_at",
+			"observed_at", "first_seen_at", "source_time", "ahead_time", "ahead_seen_at", "zone_assumed", "changed_at",
 		},
 		pgx.CopyFromSlice(len(obs), func(i int) ([]any, error) {
 			o := obs[i]
 			return []any{
 				o.recordID, l.t.Org, l.t.Account, string(l.t.Source), l.t.Stream, o.ObjectID, o.Payload, o.Raw, o.hash[:],
-				o.observedAt, o.firstSeen, timeOrNull(o.told), o.ZoneAssumed, l.now,
+				o.observedAt, o.firstSeen, timeOrNull(o.SourceTime), timeOrNull(o.ahead.told), timeOrNull(o.ahead.seen), o.ZoneAssumed, l.now,
 			}, nil
 		}))
 	if err != nil {
@@ -81,12 +81,13 @@ func (l *landing) copyNew(ctx context.Context, tx pgx.Tx, obs []*observation) er
 const recordsInsertSQL = `
 with written as (
   insert into ops.records (org_id, account_id, source, stream, object_id, payload, raw, content_hash,
-    observed_at, first_seen_at, source_time, zone_assumed, changed_at)
+    observed_at, first_seen_at, source_time, ahead_time, ahead_seen_at, zone_assumed, changed_at)
   select @org, @account, @source, @stream, g.object_id, g.payload::jsonb, g.raw, g.hash,
-    g.observed_at, g.first_seen, g.source_time, g.zone_assumed, @now
+    g.observed_at, g.first_seen, g.source_time, g.ahead_time, g.ahead_seen, g.zone_assumed, @now
   from unnest(@object_ids::text[], @payloads::text[], @raws::bytea[], @hashes::bytea[], @observed::timestamptz[],
-    @first_seen::timestamptz[], @source_times::timestamptz[], @zones::boolean[]) with ordinality
-    as g (object_id, payload, raw, hash, observed_at, first_seen, source_time, zone_assumed, ord)
+    @first_seen::timestamptz[], @source_times::timestamptz[], @ahead::timestamptz[], @ahead_seen::timestamptz[], @zones::boolean[])
+    with ordinality
+    as g (object_id, payload, raw, hash, observed_at, first_seen, source_time, ahead_time, ahead_seen, zone_assumed, ord)
   order by g.ord
   on conflict do nothing
   returning record_id, object_id
@@ -135,13 +136,23 @@ func columnsOf(obs []*observation) pgx.StrictNamedArgs {
 	zones := make([]bool, n)
 	for i, o := range obs {
 		payloads[i], raws[i], hashes[i] = string(o.Payload), o.Raw, o.hash[:]
-		observed[i], firstSeen[i], sourceTimes[i] = o.observedAt, o.firstSeen, timeOrNull(o.told)
+		observed[i], firstSeen[i], sourceTimes[i] = o.observedAt, o.firstSeen, timeOrNull(o.SourceTime)
 		zones[i] = o.ZoneAssumed
 	}
-	return pgx.StrictNamedArgs{
+	args := pgx.StrictNamedArgs{
 		"payloads": payloads, "raws": raws, "hashes": hashes,
 		"observed": observed, "first_seen": firstSeen, "source_times": sourceTimes, "zones": zones,
 	}
+	args["ahead"], args["ahead_seen"] = aheadOf(obs)
+	return args
+}
+
+// aheadOf returns the times ahead of our clock, and when they were seen, as arrays for unnest.
+func aheadOf(obs []*observation) (told, seen []*time.Time) {
+	for _, o := range obs {
+		told, seen = append(told, timeOrNull(o.ahead.told)), append(seen, timeOrNull(o.ahead.seen))
+	}
+	return told, seen
 }
 
 // errVanished means that a record was there and then was not, as after an erasure. The whole transaction is to be repeated.
@@ -169,7 +180,6 @@ func (l *landing) update(ctx context.Context, obs []*observation) error {
 			replaced = append(replaced, o)
 			continue
 		case touch:
-			o.ahead = o.lowers(s)
 			touched = append(touched, o)
 		case keep:
 		}
@@ -187,8 +197,8 @@ const recordsReplaceSQL = `
 with given as (
   select g.*, g.payload::jsonb as content
   from unnest(@ids::bigint[], @payloads::text[], @raws::bytea[], @hashes::bytea[], @observed::timestamptz[],
-    @first_seen::timestamptz[], @source_times::timestamptz[], @zones::boolean[])
-    as g (record_id, payload, raw, hash, observed_at, first_seen, source_time, zone_assumed)
+    @first_seen::timestamptz[], @source_times::timestamptz[], @ahead::timestamptz[], @ahead_seen::timestamptz[], @zones::boolean[])
+    as g (record_id, payload, raw, hash, observed_at, first_seen, source_time, ahead_time, ahead_seen, zone_assumed)
 ), differing as materialized (
   select g.*, r.source_time as was
   from given g
@@ -213,6 +223,12 @@ set payload = d.content,
     observed_at = d.observed_at,
     first_seen_at = least(r.first_seen_at, d.first_seen),
     source_time = d.source_time,
+    ahead_time = greatest(r.ahead_time, d.ahead_time),
+    ahead_seen_at = case
+      when d.ahead_time = r.ahead_time then least(r.ahead_seen_at, d.ahead_seen)
+      when d.ahead_time < r.ahead_time or d.ahead_time is null then r.ahead_seen_at
+      else d.ahead_seen
+    end,
     zone_assumed = d.zone_assumed,
     changed_at = @now
 from differing d
@@ -253,51 +269,53 @@ func (l *landing) replaceAll(ctx context.Context, obs []*observation) (same []*o
 }
 
 // The hash moves together with observed_at: the two decide which of two observations of one instant stays. An earlier
-// first_seen_at or source_time may change what the fold makes of the record, which is therefore queued.
+// first_seen_at, or a time ahead of our clock, may change what the fold makes of the record, which is therefore queued.
 const recordsTouchSQL = `
 with given as materialized (
-  select g.record_id, g.hash, g.observed_at, g.first_seen,
-    case when g.told < r.source_time and g.payload::jsonb = r.payload then g.told end as told
-  from unnest(@ids::bigint[], @hashes::bytea[], @observed::timestamptz[], @first_seen::timestamptz[], @told::timestamptz[], @payloads::text[])
-    as g (record_id, hash, observed_at, first_seen, told, payload)
-  join ops.records r on r.record_id = g.record_id
-), lowered as (
+  select g.*, g.first_seen < r.first_seen_at
+      or g.ahead_time is not null and (r.ahead_time is null or g.ahead_time > r.ahead_time or g.ahead_time = r.ahead_time and g.ahead_seen < r.ahead_seen_at)
+      as tells
+  from unnest(@ids::bigint[], @hashes::bytea[], @observed::timestamptz[], @first_seen::timestamptz[], @ahead::timestamptz[], @ahead_seen::timestamptz[])
+    as g (record_id, hash, observed_at, first_seen, ahead_time, ahead_seen)
+  join ops.records r using (record_id)
+), queued as (
   insert into ops.reconcile_queue (org_id, record_id)
   select r.org_id, r.record_id
   from given g
   join ops.records r using (record_id)
-  where g.first_seen < r.first_seen_at or g.told is not null
+  where g.tells
 )
 update ops.records r
 set observed_at = greatest(r.observed_at, g.observed_at),
     content_hash = case when (g.observed_at, g.hash) > (r.observed_at, r.content_hash) then g.hash else r.content_hash end,
     first_seen_at = least(r.first_seen_at, g.first_seen),
-    source_time = coalesce(g.told, r.source_time)
+    ahead_time = greatest(r.ahead_time, g.ahead_time),
+    ahead_seen_at = case
+      when g.ahead_time = r.ahead_time then least(r.ahead_seen_at, g.ahead_seen)
+      when g.ahead_time < r.ahead_time or g.ahead_time is null then r.ahead_seen_at
+      else g.ahead_seen
+    end
 from given g
 where r.record_id = g.record_id
-  and (g.first_seen < r.first_seen_at or g.told is not null or (g.observed_at, g.hash) > (r.observed_at, r.content_hash))`
+  and (g.tells or (g.observed_at, g.hash) > (r.observed_at, r.content_hash))`
 
-// touchAll lowers first_seen_at and times that were ahead, and with LandOptions.Bump raises observed_at, of rows whose content stays.
+// touchAll lowers first_seen_at and notes times ahead of our clock, and with LandOptions.Bump raises observed_at, of rows whose
+// content stays.
 func (l *landing) touchAll(ctx context.Context, obs []*observation) error {
 	if len(obs) == 0 {
 		return nil
 	}
 	n := len(obs)
 	hashes, observed, firstSeen := make([][]byte, n), make([]*time.Time, n), make([]time.Time, n)
-	told, payloads := make([]*time.Time, n), make([]*string, n)
 	for i, o := range obs {
 		firstSeen[i] = o.firstSeen
-		if o.ahead {
-			text := string(o.Payload)
-			told[i], payloads[i] = &o.told, &text
-		}
 		if l.o.bumps(o.ObjectID) {
 			hashes[i], observed[i] = o.hash[:], &o.observedAt
 		}
 	}
+	ahead, aheadSeen := aheadOf(obs)
 	_, err := l.tx.Exec(ctx, recordsTouchSQL, planned, pgx.StrictNamedArgs{
-		"ids": recordIDs(obs), "hashes": hashes, "observed": observed, "first_seen": firstSeen,
-		"told": told, "payloads": payloads,
+		"ids": recordIDs(obs), "hashes": hashes, "observed": observed, "first_seen": firstSeen, "ahead": ahead, "ahead_seen": aheadSeen,
 	})
 	if err != nil {
 		return fmt.Errorf("touching records: %w", err)

@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
@@ -15,41 +16,49 @@ type object struct {
 
 // Kept is what there is of each object once observations have landed: what ops.records must hold, by the laws and without a
 // database.
-type Kept map[object]pipeline.Record
+type Kept map[object]look
 
-// Land keeps the latest observation of an object, its first sight, and the source's time as it was when these words were first
-// told (laws 3 and 4).
+// look is the latest observation of an object, and the furthest time ahead of our clock that was told of it, with the first
+// observation that told it; zero for none.
+type look struct {
+	pipeline.Record
+	ahead, seen time.Time
+}
+
+// Land keeps the latest observation of an object, its first sight, and the furthest time ahead of our clock (laws 3 and 4).
 func (k Kept) Land(r pipeline.Record) {
-	r.Payload = canonical(r.Payload)
-	r.FirstSeenAt = r.ObservedAt
+	now := look{Record: r}
+	now.Payload, now.FirstSeenAt = canonical(r.Payload), r.ObservedAt
 	if r.SourceTime.After(r.ObservedAt) {
-		r.SourceTime = r.ObservedAt
+		now.ahead, now.seen = r.SourceTime, r.ObservedAt
 	}
 	name := object{r.Source, r.Stream, r.ObjectID}
 	if old, ok := k[name]; ok {
-		first, told := old.FirstSeenAt, old.SourceTime
-		if r.ObservedAt.Before(first) {
-			first = r.ObservedAt
+		if old.ahead.After(now.ahead) || old.ahead.Equal(now.ahead) && old.seen.Before(now.seen) {
+			now.ahead, now.seen = old.ahead, old.seen
 		}
-		if r.SourceTime.Before(told) {
-			told = r.SourceTime
+		if old.FirstSeenAt.Before(now.FirstSeenAt) {
+			now.FirstSeenAt = old.FirstSeenAt
 		}
-		same := bytes.Equal(old.Payload, r.Payload)
 		if old.ObservedAt.After(r.ObservedAt) {
-			r = old
-		}
-		r.FirstSeenAt = first
-		if same {
-			r.SourceTime = told
+			old.ahead, old.seen, old.FirstSeenAt = now.ahead, now.seen, now.FirstSeenAt
+			now = old
 		}
 	}
-	k[name] = r
+	k[name] = now
 }
 
 // Fold folds what is kept.
 func (k Kept) Fold(read func(*pipeline.Record) (pipeline.Facts, error)) (pipeline.Result, error) {
 	told := make([]pipeline.Told, 0, len(k))
-	for _, r := range k {
+	for _, l := range k {
+		r := l.Record
+		switch {
+		case !r.SourceTime.IsZero() && r.SourceTime.Equal(l.ahead):
+			r.SourceTime = l.seen
+		case r.SourceTime.After(r.ObservedAt):
+			r.SourceTime = r.ObservedAt
+		}
 		facts, err := read(&r)
 		if err != nil {
 			return pipeline.Result{}, err
