@@ -59,6 +59,14 @@ func TestEraseOptOutByID(t *testing.T) {
 	}
 	w.agrees("with the opt-outs")
 
+	// Somebody who had no phone: there is nothing to keep, and a person has to see to it.
+	w.lead("7", 1, "Hobart", email("phoneless@a.example"))
+	w.erase(store.Identity{Email: "phoneless@a.example"})
+	optOut("of nobody's phone", 5, byLead("7"))
+	if n := w.count(`select count(*) from ops.quarantine where reason = 'opt_out_of_erased' and object_id = 'of nobody''s phone' and state = 'open'`); n != 1 {
+		t.Error("an opt-out of somebody who had no phone is lost")
+	}
+
 	// Somebody who was erased before phones were sealed: a person has to see to it.
 	if _, err := w.db.Pool.Exec(t.Context(), `update ops.erasure_hashes set sealed = null`); err != nil {
 		t.Fatal(err)

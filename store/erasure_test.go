@@ -735,3 +735,43 @@ func TestEraseWaitsWhileItIsRead(t *testing.T) {
 		t.Errorf("while nobody can fold: %v", err)
 	}
 }
+
+// TestEraseWhatIsFoldedMeanwhile has a record change, at each look at the key, that belongs together with what is removed and is of
+// somebody else: the removal waits for its fold, and begins again.
+func TestEraseWhatIsFoldedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	event := func(object, lead string, minute int) {
+		w.land(foldRecord{pipeline.SourceAPI, object, minute, pipeline.Facts{Calls: []pipeline.CallFact{{
+			Key: pipeline.CallKey{Dialler: pipeline.SourceAPI, Account: "default", ExternalID: "0"}, StartedAt: foldStart.Add(time.Duration(minute) * time.Minute),
+			Lead: []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: lead}},
+		}}}})
+	}
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.lead("2", 0, "Cairns", phone(phoneB))
+	event("e1", "1", 1)
+	event("e2", "2", 1)
+	w.drain()
+	w.eraser.Patience = time.Minute
+	landed, landing := 0, false
+	w.db.Erased.Key = func(string, bool) (store.ErasureKey, error) {
+		if !landing && landed < 6 {
+			landing = true // what lands asks for the key too
+			landed++
+			event("e2", "2", 1+landed)
+			landing = false
+		}
+		return testKey("one"), nil
+	}
+	w.erase(store.Identity{Phone: phoneA})
+	if landed < 6 {
+		t.Fatalf("the key was looked at %d times", landed)
+	}
+	if n := w.count(`select count(*) from ops.reconcile_queue`); n != 0 {
+		t.Errorf("%d records wait: nobody folded what landed while the person was removed", n)
+	}
+	if n := w.holding(phoneA) + w.count(`select count(*) from ops.records where object_id in ('1', 'e1')`); n != 0 {
+		t.Errorf("%d rows of the person's are there", n)
+	}
+	w.agrees("in the end")
+}

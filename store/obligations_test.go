@@ -330,3 +330,32 @@ func TestObligationsThatNobodyOrderedAreOrdered(t *testing.T) {
 		t.Errorf("%d ordered, %v; the fold had ordered them", n, err)
 	}
 }
+
+// What is owed is owed for the opt-out that holds: an order of before a lift counts for nothing, one that a source's clock has in
+// the future counts at once, and however many there are, all are ordered.
+func TestObligationsOfTheOptOutThatHolds(t *testing.T) {
+	t.Parallel()
+	w := newObligationWorld(t)
+	want := func(what string, n int) {
+		t.Helper()
+		for _, n := range []int{n, 0} { // the second time nothing is left
+			if got, err := w.rec.ObligeMissing(t.Context()); err != nil || got != n {
+				t.Errorf("%s: %d ordered, %v; want %d", what, got, err, n)
+			}
+		}
+	}
+	w.tell(pipeline.SourceConvoso, "ahead", 60, pipeline.DNCFact{Phone: phoneA, Reason: "DNC", Since: minute(600)})
+	want("told of a time to come", 0)
+	w.tell(pipeline.SourceConvoso, "first", 60, pipeline.DNCFact{Phone: phoneB, Reason: "DNC"})
+	w.tell(pipeline.SourceOperator, "lift", 61, pipeline.DNCFact{Phone: phoneB, Lift: true})
+	want("lifted", 0)
+	w.at(70)
+	blockers := w.rec.Blockers
+	w.rec.Blockers = nil
+	w.tell(pipeline.SourceConvoso, "again", 65, pipeline.DNCFact{Phone: phoneB, Reason: "DNC"})
+	w.rec.Blockers = blockers
+	want("told again to who knew no dialler", len(blockers))
+	mustExec(t, w.db, `insert into pipeline.do_not_call (org_id, phone, reason, source, since, evidence, updated_at)
+		select $1, '+1212555' || n, 'DNC', 'convoso', $2, '', $2 from generate_series(1000, 1300) n`, foldOrg, minute(70))
+	want("301 phones", 301*len(blockers))
+}

@@ -1,10 +1,14 @@
 package store_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/trunkline/trunkline/store"
@@ -63,5 +67,62 @@ func TestReconcilePutsASlowRecordLast(t *testing.T) {
 	w.drain()
 	if n := w.number(`select count(*) from pipeline.leads`); n != 3 {
 		t.Errorf("%d leads in the end, want 3", n)
+	}
+}
+
+// Organisations take turns: one with a long queue keeps no other waiting, wherever it stands in their order.
+func TestOrganisationsTakeTurns(t *testing.T) {
+	t.Parallel()
+	orgs := []uuid.UUID{
+		uuid.MustParse("0191f3a0-0000-7000-8000-000000000001"), uuid.MustParse("0191f3a0-0000-7000-8000-000000000002"),
+		uuid.MustParse("0191f3a0-0000-7000-8000-000000000003"),
+	}
+	for long := range orgs {
+		w := newFoldWorld(t)
+		w.rec.Batch = 1
+		left := map[int]int{}
+		for i, org := range orgs {
+			if left[i] = 1; i == long {
+				left[i] = 6
+			}
+			for n := range left[i] {
+				payload, err := json.Marshal(ownLead(fmt.Sprint(n), 1).facts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+					_, err := w.db.Land(t.Context(), tx, store.Target{Org: org, Account: "default", Source: pipeline.SourceIPSCAPE, Stream: "s"},
+						[]store.LandRecord{{ObjectID: fmt.Sprint(n), Payload: payload, ObservedAt: foldStart}}, store.LandOptions{})
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var order []int
+		w.rec.Observe = func(int, int, int, time.Duration) {
+			for i, org := range orgs {
+				if n := w.number(`select count(*) from ops.reconcile_queue where org_id = $1`, org); n < left[i] {
+					order, left[i] = append(order, i), n
+				}
+			}
+		}
+		w.drain()
+		if len(order) != 8 {
+			t.Fatalf("batches of organisations %v, want 8", order)
+		}
+		ofLong, others := 0, 0
+		for _, i := range order {
+			switch {
+			case i != long:
+				others++
+			case others < 2:
+				ofLong++
+			}
+		}
+		if ofLong > 2 {
+			t.Errorf("batches of organisations %v: %d has a long queue and keeps the others waiting", order, long)
+		}
 	}
 }
