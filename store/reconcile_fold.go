@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/pipeline"
+)
+
+// folded is what one batch works on.
+type folded struct {
+	org   uuid.UUID
+	now   time.Time
+	seeds map[int64]bool
+	// unread are records whose facts could not be read.
+	unread map[int64]bool
+	told   map[int64]pipeline.Told
+	rules  pipeline.Rules
+	region *closure
+	result pipeline.Result
+	ids    pipeline.Assignment
+	// splits is into how many batches what is folded could be split; more than one lets a batch be refused for its size.
+	splits int
+	// sped are the steps that leads take with this fold.
+	sped []sped
+	// force writes rows also where the stored hash says that nothing changed.
+	force bool
+	// shadow keeps the fold from writing anything but keys; of the unsettled records it leaves those alone too.
+	shadow    bool
+	unsettled recordSet
+	// alone has what waits for its own turn left out, and refused are records that cannot be folded, and why: they say nothing.
+	alone   bool
+	refused map[int64]error
+}
+
+func newFolded(org uuid.UUID, now time.Time, seeds []int64) *folded {
+	f := &folded{org: org, now: now, seeds: map[int64]bool{}, unread: map[int64]bool{}, told: map[int64]pipeline.Told{}}
+	for _, id := range seeds {
+		f.seeds[id] = true
+	}
+	return f
+}
+
+func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64) (*folded, error) {
+	f := newFolded(org, r.DB.Now(), seeds)
+	return f, r.foldInto(ctx, tx, f)
+}
+
+// foldInto folds what belongs together with f's seeds and writes what changed.
+func (r *Reconciler) foldInto(ctx context.Context, tx pgx.Tx, f *folded) error {
+	f.force = r.repairing
+	if err := r.compute(ctx, tx, f); err != nil {
+		return err
+	}
+	if err := f.assign(ctx, tx); err != nil {
+		return err
+	}
+	before, err := r.watchWebhooks(ctx, tx, f)
+	if err != nil {
+		return err
+	}
+	if err := r.watchSteps(ctx, tx, f); err != nil {
+		return err
+	}
+	changed, err := f.writeLeads(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if err := f.writeCalls(ctx, tx); err != nil {
+		return err
+	}
+	if err := f.writePresence(ctx, tx); err != nil {
+		return err
+	}
+	destinations, err := r.writeDNC(ctx, tx, f)
+	if err != nil {
+		return err
+	}
+	var pushed []string
+	if !r.repairing {
+		if err := r.announce(ctx, tx, f, before, changed); err != nil {
+			return err
+		}
+		if pushed, err = r.push(ctx, tx, f, changed); err != nil {
+			return err
+		}
+	}
+	if destinations = append(destinations, pushed...); len(destinations) > 0 && r.Wake != nil {
+		if err := r.Wake(ctx, tx, destinations); err != nil {
+			return fmt.Errorf("%w: deliveries: %w", errWake, err)
+		}
+	}
+	return nil
+}
+
+// compute folds all that belongs together with the seeds.
+func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
+	seeds := slices.Sorted(maps.Keys(f.seeds)) // a record may be queued more than once
+	var err error
+	if f.rules, err = r.RulesOf(ctx, tx, f.org); err != nil {
+		return err
+	}
+	if err := r.tell(ctx, tx, f, seeds); err != nil {
+		return err
+	}
+	gone, err := rekey(ctx, tx, f, seeds)
+	if err != nil {
+		return err
+	}
+	if err := r.gather(ctx, tx, f, seeds, gone); err != nil {
+		return err
+	}
+	told := make([]pipeline.Told, 0, len(f.told))
+	for _, t := range f.told {
+		told = append(told, t)
+	}
+	f.rules.Blocked = f.region.shared
+	f.result = pipeline.Fold(told, f.rules)
+	if r.repairing {
+		return r.refuseUnsettled(ctx, tx, f)
+	}
+	return nil
+}
+
+// gather finds and reads everything that belongs together with the seeds. A record may have landed anew since its keys were
+// written, and be read here before its own turn: its keys are brought in step, and the search goes on until none differs.
+func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []int64, gone []keyName) (err error) {
+	take := func(ctx context.Context, ids []int64) ([]int64, error) { return f.take(ctx, tx, ids) }
+	if f.shadow || f.alone || r.repairing {
+		take = nil
+	}
+	for {
+		if f.region, err = loadClosure(ctx, tx, f.org, start, gone, f.rules.Blocked, take); err != nil {
+			return err
+		}
+		if len(f.region.records) > 2*r.batchSize()*reconcileRead && f.splits > 1 {
+			return errTooMuch
+		}
+		fresh := f.region.untold(f.told)
+		if f.alone {
+			if fresh, err = f.leaveWaiting(ctx, tx, fresh); err != nil {
+				return err
+			}
+		}
+		if err := r.tell(ctx, tx, f, fresh); err != nil {
+			return err
+		}
+		var drifted []int64
+		for _, id := range fresh {
+			if !f.unsettled.has(id) && !maps.Equal(f.region.have[id], keysOf(f.told[id].Facts)) {
+				drifted = append(drifted, id)
+			}
+		}
+		if len(drifted) == 0 {
+			return nil
+		}
+		more, err := rekey(ctx, tx, f, drifted)
+		if err != nil {
+			return err
+		}
+		start, gone = slices.Concat(start, f.region.taken, drifted), append(gone, more...)
+	}
+}
