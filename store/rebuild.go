@@ -174,6 +174,9 @@ func (c *comparison) run(ctx context.Context) error {
 	if err := c.agents(ctx); err != nil {
 		return err
 	}
+	if err := c.people(ctx); err != nil {
+		return err
+	}
 	return c.surplus(ctx)
 }
 

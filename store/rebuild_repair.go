@@ -98,7 +98,7 @@ where l.org_id = @org
       on r.org_id = k.org_id and r.kind = k.kind and r.account_id = k.account_id and r.value = k.value and r.role = 'lead'
     where k.org_id = l.org_id and k.lead_id = l.lead_id)`
 
-// removeSurplus removes what no record tells, judged anew under the lock.
+// removeSurplus removes what no record tells, judged anew under the lock, and matches agents anew.
 func (r *Reconciler) removeSurplus(ctx context.Context, org uuid.UUID) error {
 	return r.DB.InTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, compareTimeoutsSQL); err != nil {
@@ -116,6 +116,6 @@ func (r *Reconciler) removeSurplus(ctx context.Context, org uuid.UUID) error {
 				return fmt.Errorf("removing rows of %s that no record tells: %w", s.table, err)
 			}
 		}
-		return nil
+		return matchPeople(ctx, tx, org)
 	})
 }

@@ -398,8 +398,10 @@ func (f *folded) writeAgents(ctx context.Context, tx pgx.Tx, agents []agentName)
 	}
 	args := names.args(f)
 	args["agents"], args["now"] = ids, f.now
-	if _, err := tx.Exec(ctx, agentsUpsertSQL, args); err != nil {
+	tag, err := tx.Exec(ctx, agentsUpsertSQL, args)
+	if err != nil {
 		return fmt.Errorf("writing agents: %w", err)
 	}
+	f.agentsTold = f.agentsTold || tag.RowsAffected() > 0
 	return nil
 }

@@ -29,6 +29,8 @@ type folded struct {
 	splits int
 	// sped are the steps that leads take with this fold.
 	sped []sped
+	// agentsTold tells that something was told by which agents are one person or another.
+	agentsTold bool
 	// force writes rows also where the stored hash says that nothing changed.
 	force bool
 	// shadow keeps the fold from writing anything but keys; of the unsettled records it leaves those alone too.
@@ -77,6 +79,11 @@ func (r *Reconciler) foldInto(ctx context.Context, tx pgx.Tx, f *folded) error {
 	}
 	if err := f.writePresence(ctx, tx); err != nil {
 		return err
+	}
+	if f.agentsTold {
+		if err := matchPeople(ctx, tx, f.org); err != nil {
+			return err
+		}
 	}
 	destinations, err := r.writeDNC(ctx, tx, f)
 	if err != nil {

@@ -51,6 +51,7 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 			well = append(well, factID{f.org, rec.Account, string(rec.Source), rec.Stream, rec.ObjectID})
 		}
 		f.told[id] = pipeline.TellOf(rec, facts)
+		f.agentsTold = f.agentsTold || f.seeds[id] && tellsOfAgents(rec)
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("reading records: %w", err)
