@@ -78,6 +78,19 @@ where k.org_id = @org
     where s.org_id = k.org_id and s.lead_id = k.lead_id and s.rule in ('identity', 'strong_key')))
 limit 1000`
 
+// Records of leads that were one with it.
+const splitRecordsSQL = `
+select distinct r.record_id
+from pipeline.lead_splits s
+join pipeline.lead_keys k
+  on k.org_id = s.org_id and k.lead_id = case when s.lead_id = @lead_id then s.split_from else s.lead_id end
+join ops.record_keys r
+  on r.org_id = k.org_id and r.kind = k.kind and r.account_id = k.account_id and r.value = k.value and r.role = 'lead'
+where s.org_id = @org
+  and (s.lead_id = @lead_id or s.split_from = @lead_id)
+  and k.rule in ('identity', 'strong_key')
+limit 1000`
+
 const leadMergedSQL = `
 select lead_id
 from pipeline.lead_merges
@@ -93,7 +106,8 @@ from pipeline.lead_keys
 where org_id = @org and lead_id = @lead_id`
 
 // Explain folds what is known of a lead and says what came from where. With at set it takes each record as it stood here at
-// that time, as far as ops.record_history reaches back; a record that named the lead then and does no more is not found.
+// that time, as far as ops.record_history reaches back, and with them what belonged together with the lead by the keys that they
+// had then. A record that had such a key then, and names neither this lead nor one that was split from it or it from, is not found.
 func (r *Reconciler) Explain(ctx context.Context, org, id uuid.UUID, at time.Time) (Explanation, error) {
 	lead, err := r.DB.Lead(ctx, org, id)
 	if err != nil {
@@ -146,7 +160,14 @@ func (r *Reconciler) explain(ctx context.Context, tx pgx.Tx, org uuid.UUID, x *E
 		return err
 	}
 	if !at.IsZero() {
-		if err := r.asOf(ctx, tx, f, at); err != nil {
+		if rows, err = tx.Query(ctx, splitRecordsSQL, args); err != nil {
+			return err
+		}
+		parted, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return err
+		}
+		if err := r.asOf(ctx, tx, f, append(seeds, parted...), at); err != nil {
 			return err
 		}
 	}
@@ -238,12 +259,43 @@ where r.record_id = any(@ids)
   and r.first_seen_at <= @at
   and (h.replaced_at is not null or r.changed_at <= @at)`
 
-// asOf folds the region as it stood at a time.
-func (r *Reconciler) asOf(ctx context.Context, tx pgx.Tx, f *folded, at time.Time) error {
+// asOf folds what belonged together with some records at a time. Those are found by the keys of now, and by those that they and
+// what they lead to had then.
+func (r *Reconciler) asOf(ctx context.Context, tx pgx.Tx, f *folded, seeds []int64, at time.Time) error {
+	var then []keyName
+	known := map[keyName]bool{}
+	for {
+		var err error
+		if f.region, err = loadClosure(ctx, tx, f.org, seeds, then, f.rules.Blocked, nil); err != nil {
+			return err
+		}
+		if f.told, err = r.toldAsOf(ctx, tx, f, at); err != nil {
+			return err
+		}
+		before := len(then)
+		for _, t := range f.told {
+			for k := range keysOf(t.Facts) {
+				if here := f.region.keys[k.keyName] || k.phone() && f.region.phones[k.Value]; !here && !known[k.keyName] {
+					known[k.keyName] = true
+					then = append(then, k.keyName)
+				}
+			}
+		}
+		if len(then) == before {
+			break
+		}
+	}
+	f.rules.Blocked = f.region.shared
+	f.result = pipeline.Fold(slices.Collect(maps.Values(f.told)), f.rules)
+	return nil
+}
+
+// toldAsOf reads the records of the region as they stood at a time.
+func (r *Reconciler) toldAsOf(ctx context.Context, tx pgx.Tx, f *folded, at time.Time) (map[int64]pipeline.Told, error) {
 	ids := slices.Sorted(maps.Keys(f.region.records))
 	rows, err := tx.Query(ctx, recordsAsOfSQL, pgx.StrictNamedArgs{"ids": ids, "at": at})
 	if err != nil {
-		return fmt.Errorf("reading records as of then: %w", err)
+		return nil, fmt.Errorf("reading records as of then: %w", err)
 	}
 	told := map[int64]pipeline.Told{}
 	rec := pipeline.Record{Org: f.org}
@@ -266,9 +318,7 @@ func (r *Reconciler) asOf(ctx context.Context, tx pgx.Tx, f *folded, at time.Tim
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("reading records as of then: %w", err)
+		return nil, fmt.Errorf("reading records as of then: %w", err)
 	}
-	f.told = told
-	f.result = pipeline.Fold(slices.Collect(maps.Values(told)), f.rules)
-	return nil
+	return told, nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -65,6 +66,52 @@ func TestExplainTellsWhoSaidWhatAndWhen(t *testing.T) {
 		}
 		if f.Value != tc.city || f.Record != tc.record || !cmp.Equal(tc.overruled, overruled) {
 			t.Errorf("%s: %+v", tc.at, f)
+		}
+	}
+}
+
+// What was one lead and was split since is explained as it was, asked for by either id.
+func TestExplainALeadThatWasSplitSince(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	now := foldStart.Add(time.Hour)
+	w.db.Clock = func() time.Time { return now }
+	convoso := pipeline.Key{Kind: pipeline.KeyConvosoLead, Account: "default", Value: "9"}
+	shared := foldPhone("+15032221111")
+	post := foldRecord{pipeline.SourceConvoso, "post", 30, pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: []pipeline.Key{convoso, shared}}}}}
+	for _, r := range []foldRecord{ownLead("1", 10, shared), post, ownLead("1", 100, foldPhone("+15032221112"))} {
+		w.land(r)
+		w.drain()
+		now = now.Add(time.Hour)
+	}
+	ids := map[string]uuid.UUID{}
+	for _, value := range []string{"1", "9"} {
+		var id uuid.UUID
+		if err := w.db.Pool.QueryRow(t.Context(), `select lead_id from pipeline.lead_keys where value = $1`, value).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		ids[value] = id
+	}
+	if ids["1"] == ids["9"] {
+		t.Fatal("the lead is not split")
+	}
+	for value, id := range ids {
+		for at, want := range map[time.Time][]string{
+			{}:                             map[string][]string{"1": {"+15032221112", "1"}, "9": {"+15032221111", "9"}}[value],
+			foldStart.Add(2*time.Hour + 1): {"+15032221111", "1", "9"},
+		} {
+			x, err := w.rec.Explain(t.Context(), foldOrg, id, at)
+			if err != nil || len(x.Leads) != 1 {
+				t.Fatalf("lead of %s at %s: %+v, %v", value, at, x, err)
+			}
+			var got []string
+			for _, l := range x.Leads[0].Links {
+				got = append(got, l.Value)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("lead of %s at %s: keys (-want +got):\n%s", value, at, diff)
+			}
 		}
 	}
 }
