@@ -52,7 +52,7 @@ type (
 		OrgID           uuid.UUID  `json:"orgId"`
 		Source          string     `json:"source"`
 		LeadID          *uuid.UUID `json:"leadId"`
-		UserID          *uuid.UUID `json:"userId"`
+		UserID          *string    `json:"userId"`
 		Direction       *string    `json:"direction"`
 		StartedAt       *time.Time `json:"startedAt"`
 		AnsweredAt      *time.Time `json:"answeredAt"`
@@ -184,40 +184,21 @@ func stageOf(stages map[string]stageName, key string) (*uuid.UUID, *string) {
 	return &s.id, &s.label
 }
 
-const agentNamesSQL = `
-select k.n::integer, a.agent_id
-from unnest(@sources::text[], @accounts::text[], @ids::text[]) with ordinality as k (source, account_id, external_id, n)
-join pipeline.agents a
-  on a.org_id = @org and a.source = k.source and a.account_id = k.account_id and a.external_id = k.external_id`
-
 // calls tells of calls that have ended, and of dispositions that are others now.
 func (a *announcer) calls(ctx context.Context, tx pgx.Tx) error {
 	f := a.f
 	var told []int
-	var agents callNames
+	var agents []agentKey
 	for i := range f.result.Calls {
 		c, was := &f.result.Calls[i], a.before.calls[i]
 		ends := !c.EndedAt.IsZero() && !was.ended && f.now.Sub(c.EndedAt) < a.r.MaxAge
 		if ends || c.DispositionRaw != "" && c.DispositionRaw != was.disposition && f.now.Sub(c.DisposedAt()) < a.r.MaxAge {
-			told = append(told, i)
-			agents.add(pipeline.CallKey{Dialler: c.Key.Dialler, Account: c.Key.Account, ExternalID: c.Agent.ID})
+			told, agents = append(told, i), append(agents, callAgent(c))
 		}
 	}
-	if len(told) == 0 {
-		return nil
-	}
-	users := map[int]uuid.UUID{}
-	var n int
-	var user uuid.UUID
-	rows, err := tx.Query(ctx, agentNamesSQL, agents.args(f))
-	if err == nil {
-		_, err = pgx.ForEachRow(rows, []any{&n, &user}, func() error {
-			users[told[n-1]] = user
-			return nil
-		})
-	}
+	users, err := a.users(ctx, tx, agents)
 	if err != nil {
-		return fmt.Errorf("reading agents: %w", err)
+		return err
 	}
 	for _, i := range told {
 		a.call(i, users)
@@ -225,7 +206,7 @@ func (a *announcer) calls(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-func (a *announcer) call(i int, users map[int]uuid.UUID) {
+func (a *announcer) call(i int, users map[agentKey]string) {
 	c, was := &a.f.result.Calls[i], a.before.calls[i]
 	row := a.f.callRow(c)
 	key := strings.Join([]string{row.Source, row.Account, row.ExternalID}, "|")
@@ -234,9 +215,7 @@ func (a *announcer) call(i int, users map[int]uuid.UUID) {
 		StartedAt: row.StartedAt, AnsweredAt: row.AnsweredAt, EndedAt: row.EndedAt, DurationSeconds: row.TalkSeconds,
 		Disposition: row.Disposition, DispositionRaw: row.DispositionRaw,
 	}
-	if user, ok := users[i]; ok {
-		data.UserID = &user
-	}
+	data.UserID = optional(users[callAgent(c)])
 	subject := "call|" + key
 	if row.LeadID != nil {
 		subject = row.LeadID.String()

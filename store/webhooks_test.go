@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -135,6 +136,35 @@ func TestWebhooksTellWhatTheFoldBringsAbout(t *testing.T) {
 	}
 	if _, ok := fields["phone"]; ok {
 		t.Error("lead.created holds a phone")
+	}
+}
+
+// An agent is whom the call's dialler names by that id, or whom a client of our API brought: then by the client's own id.
+func TestWebhooksNameTheAgent(t *testing.T) {
+	t.Parallel()
+	const user = "0e5f6a7b-8c9d-4e0f-a1b2-c3d4e5f6a7b8"
+	w := newHookWorld(t)
+	e := w.endpoint("call.ended")
+	w.at(10)
+	for id, agent := range map[string]pipeline.AgentRef{
+		"of the dialler": {ID: "33", Name: "Dana Fox"},
+		"of a client":    {ID: user, Source: pipeline.SourceAPI, Account: "default"},
+		"of nobody":      {},
+	} {
+		key := pipeline.CallKey{Dialler: pipeline.SourceIPSCAPE, Account: "default", ExternalID: id}
+		w.land(foldRecord{pipeline.SourceIPSCAPE, id, 9, pipeline.Facts{Calls: []pipeline.CallFact{{Key: key, Agent: agent, EndedAt: foldStart.Add(9 * time.Minute)}}}})
+	}
+	w.drain()
+	var dialler string
+	if err := w.db.Pool.QueryRow(t.Context(), `select agent_id::text from pipeline.agents where external_id = '33'`).Scan(&dialler); err != nil {
+		t.Fatal(err)
+	}
+	got := w.told(e.ID, "userId")
+	slices.Sort(got)
+	want := []string{"call.ended ", "call.ended " + user, "call.ended " + dialler}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("who ended the calls (-want +got):\n%s", diff)
 	}
 }
 
