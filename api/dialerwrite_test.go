@@ -65,6 +65,10 @@ func TestCallEvents(t *testing.T) {
 	var kinds []string
 	for _, e := range line.Data {
 		kinds = append(kinds, fmt.Sprint(e.Attributes["kind"]))
+		details, _ := e.Attributes["details"].(map[string]any)
+		if by := map[any]any{"attempting": nil, "contacted": nil, "qualified": user}[details["newStage"]]; details["newStage"] != nil && details["changedBy"] != by {
+			t.Errorf("who changed the stage to %v: %v, want %v", details["newStage"], details["changedBy"], by)
+		}
 	}
 	for _, kind := range []string{"transfer", "hold", "resume", "disposition", "call_started"} {
 		if !slices.Contains(kinds, kind) {

@@ -331,6 +331,9 @@ func TestLeadStage(t *testing.T) {
 	var kinds []string
 	for _, e := range line.Data {
 		kinds = append(kinds, fmt.Sprint(e.Attributes["kind"]))
+		if details, _ := e.Attributes["details"].(map[string]any); e.Attributes["kind"] == "stage_changed" && details["changedBy"] != "api" {
+			t.Errorf("a stage set over the API: %v", details)
+		}
 	}
 	slices.Sort(kinds)
 	if want := []string{"lead_created", "stage_changed", "stage_changed", "stage_changed", "stage_changed"}; !cmp.Equal(kinds, want) {

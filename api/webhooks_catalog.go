@@ -21,7 +21,7 @@ var (
 	}
 	stageFields = map[string]string{
 		"leadId": "the lead", "orgId": "the organisation", "previousStageId": "the stage it was in", "previousStageLabel": "its label",
-		"newStageId": "the stage it is in", "newStageLabel": "its label", "changedBy": "who changed it, or null",
+		"newStageId": "the stage it is in", "newStageLabel": "its label", "changedBy": "the user whose disposition said so; else who set it, such as api or operator; null where it followed from a call",
 	}
 	callFields = map[string]string{
 		"externalCallId": "the dialler's id of the call", "orgId": "the organisation", "source": "the dialler", "leadId": "the lead, or null",

@@ -47,9 +47,13 @@ with lead as (
   from lead l
   union all
   select md5('stage' || l.lead_id || h.ord)::uuid, (h.step ->> 'at')::timestamptz, 'stage_changed',
-    jsonb_build_object('previousStage', h.step ->> 'from', 'newStage', h.step ->> 'to')
+    jsonb_build_object('previousStage', h.step ->> 'from', 'newStage', h.step ->> 'to', 'changedBy', coalesce(
+      case a.source when 'api' then a.external_id else a.agent_id::text end, h.step -> 'by' ->> 'source'))
   from lead l
   cross join lateral jsonb_array_elements(l.stage_history) with ordinality h (step, ord)
+  left join pipeline.agents a
+    on a.org_id = l.org_id and a.source = h.step -> 'by' ->> 'source' and a.account_id = h.step -> 'by' ->> 'account_id'
+      and a.external_id = h.step -> 'by' ->> 'agent'
   union all
   select md5('do_not_call' || l.lead_id)::uuid, l.dnc_at, 'do_not_call', jsonb_build_object('reason', l.dnc_reason)
   from lead l

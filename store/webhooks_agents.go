@@ -21,6 +21,15 @@ func callAgent(c *pipeline.Call) agentKey {
 	return agentKey{*source, *account, c.Agent.ID}
 }
 
+// chooser is who chose the stage that a lead is in, nobody where it followed from calls. Without an agent it is a source alone.
+func chooser(l *pipeline.Lead) agentKey {
+	if n := len(l.Stages); n > 0 && l.Stages[n-1].By != nil {
+		by := l.Stages[n-1].By
+		return agentKey{string(by.Source), by.Account, by.Agent}
+	}
+	return agentKey{}
+}
+
 // An agent whom a client of our API named goes by the id that the client brought.
 const agentUsersSQL = `
 select k.source, k.account_id, k.external_id, case a.source when 'api' then a.external_id else a.agent_id::text end

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -137,6 +138,14 @@ func (a *announcer) leads(ctx context.Context, tx pgx.Tx, changed []int) error {
 	if err != nil {
 		return fmt.Errorf("reading stages: %w", err)
 	}
+	var choosers []agentKey
+	for _, i := range changed {
+		choosers = append(choosers, chooser(&f.result.Leads[i]))
+	}
+	users, err := a.users(ctx, tx, choosers)
+	if err != nil {
+		return err
+	}
 	for _, i := range changed {
 		l, id := &f.result.Leads[i], f.ids.IDs[i]
 		was, had := a.before.leads[id]
@@ -144,7 +153,8 @@ func (a *announcer) leads(ctx context.Context, tx pgx.Tx, changed []int) error {
 		case !had && !split[id] && f.ids.SplitFrom[i] == uuid.Nil:
 			a.created(i, stages)
 		case had && was.stage != l.Stage:
-			data := leadStatusData{LeadID: id, OrgID: f.org}
+			by := chooser(l)
+			data := leadStatusData{LeadID: id, OrgID: f.org, ChangedBy: optional(cmp.Or(users[by], by.source))}
 			data.PreviousStageID, data.PreviousStageLabel = stageOf(stages, was.stage)
 			data.NewStageID, data.NewStageLabel = stageOf(stages, l.Stage)
 			a.add(announcement{

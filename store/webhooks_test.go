@@ -168,6 +168,31 @@ func TestWebhooksNameTheAgent(t *testing.T) {
 	}
 }
 
+// A stage is changed by the agent whose disposition says so, by who sets it, or by nobody where it follows from a call.
+func TestWebhooksNameWhoChangedTheStage(t *testing.T) {
+	t.Parallel()
+	w := newHookWorld(t)
+	e := w.endpoint("lead.status_changed")
+	w.at(10)
+	w.lead("1", 0, "x")
+	lead := []pipeline.Key{{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: "1"}}
+	w.call("1", "c1", 6, false, "")
+	at := foldStart.Add(7 * time.Minute)
+	said := pipeline.CallFact{
+		Key: pipeline.CallKey{Dialler: pipeline.SourceIPSCAPE, Account: "default", ExternalID: "c2"}, Lead: lead, Agent: pipeline.AgentRef{ID: "33"}, EndedAt: at,
+		Events: []pipeline.CallEvent{{Type: pipeline.EventDisposition, OccurredAt: at, Disposition: "interested", Codes: pipeline.SourceAPI}},
+	}
+	w.land(foldRecord{pipeline.SourceIPSCAPE, "c2", 7, pipeline.Facts{Calls: []pipeline.CallFact{said}}})
+	w.drain()
+	w.land(foldRecord{pipeline.SourceOperator, "set", 8, pipeline.Facts{Leads: []pipeline.LeadFact{{Keys: lead, Stage: pipeline.StageWon}}}})
+	w.drain()
+	var agent string
+	if err := w.db.Pool.QueryRow(t.Context(), `select agent_id::text from pipeline.agents where external_id = '33'`).Scan(&agent); err != nil {
+		t.Fatal(err)
+	}
+	w.wantTold("who changed the stage", e.ID, "changedBy", "lead.status_changed ", "lead.status_changed "+agent, "lead.status_changed operator")
+}
+
 func (w *hookWorld) id(lead string) string {
 	w.t.Helper()
 	var id string

@@ -59,7 +59,7 @@ func foldLeads(told []Told, g *groups, calls []Call, dnc *optOuts, rules Rules) 
 			lead.take(t, fact, ours)
 			lead.Namesakes = lead.Namesakes || names.other(ref.part, fact)
 			if fact.Stage != "" {
-				set[i] = append(set[i], stageMove{at: t.Stamp.At, stage: fact.Stage, chosen: true})
+				set[i] = append(set[i], stageMove{at: t.Stamp.At, stage: fact.Stage, by: &Chooser{Source: t.Stamp.Source}})
 			}
 		}
 		if out, ok := dnc.ofLead(i, group); ok {
