@@ -49,7 +49,7 @@ type ipscapeConfig struct {
 	BaseURL      webURL           `env:"IPSCAPE_BASE_URL" help:"such as https://tenant.onipscape.com/platform-api"`
 	Token        vendorapi.Secret `env:"IPSCAPE_TOKEN" help:"API token; without it ipSCAPE is off"`
 	AuthHeader   string           `env:"IPSCAPE_AUTH_HEADER, default=Authorization" help:"header that carries the token"`
-	AuthPrefix   string           `env:"IPSCAPE_AUTH_PREFIX, default=Bearer " help:"text before the token"`
+	AuthPrefix   headerPrefix     `env:"IPSCAPE_AUTH_PREFIX, default=Bearer " help:"text before the token, with its blank; set to nothing = none"`
 	ExtraHeaders pairs            `env:"IPSCAPE_EXTRA_HEADERS" help:"further headers, Name=value, comma list"`
 	Timezone     zone             `env:"IPSCAPE_TIMEZONE, default=Australia/Sydney" help:"zone of times that name none"`
 	Region       country          `env:"IPSCAPE_REGION, default=AU" help:"country of phone numbers without country code"`
@@ -75,6 +75,13 @@ type ipscapeConfig struct {
 	DriftAt      cronSpec         `env:"IPSCAPE_SCHEDULE_DRIFT, default=@every 6h" help:"cron, @every or off; compares a sample of activities and leads with the vendor"`
 	DriftSample  count            `env:"IPSCAPE_DRIFT_SAMPLE, default=50" help:"how many stored objects of each a comparison takes"`
 	Paths        prefixed         `env:"IPSCAPE_PATH_<OPERATION>" help:"path of an operation"`
+	Methods      prefixed         `env:"IPSCAPE_METHOD_<OPERATION>" help:"HTTP method of an operation that writes"`
+	FilterLayout timeLayout       `env:"IPSCAPE_FILTER_LAYOUT, default=2006-01-02T15:04:05Z07:00" help:"how times in filters are written: a Go time layout"`
+	FilterZone   zone             `env:"IPSCAPE_FILTER_TIMEZONE, default=UTC" help:"zone of times in filters"`
+	FilterBools  boolSpelling     `env:"IPSCAPE_FILTER_BOOLEANS, default=true/false" help:"how yes and no in filters are written: true/false or 1/0"`
+	CursorAlone  bool             `env:"IPSCAPE_CURSOR_ALONE, default=false" help:"true sends a cursor without the filters"`
+	CampaignPage string           `env:"IPSCAPE_CAMPAIGNS_PAGE, default=pageNo" help:"parameter by which a further page of campaigns is asked for"`
+	BulkSize     count            `env:"IPSCAPE_BULK_SIZE, default=500" help:"leads in one request of bulk_create_leads"`
 }
 
 type dialedinConfig struct {

@@ -34,6 +34,8 @@ type variable struct {
 var (
 	secretType   = reflect.TypeFor[vendorapi.Secret]()
 	prefixedType = reflect.TypeFor[prefixed]()
+	// headerPrefixType is the one kind of value that may be empty on purpose.
+	headerPrefixType = reflect.TypeFor[headerPrefix]()
 )
 
 // variables lists the leaves of a configuration in their order.
@@ -93,7 +95,11 @@ func (v variable) load(env map[string]string) error {
 		v.value.Set(reflect.ValueOf(found))
 		return nil
 	}
-	text := env[v.name]
+	text, set := env[v.name]
+	if v.value.Type() == headerPrefixType && set {
+		v.value.SetString(text)
+		return nil
+	}
 	if v.secret {
 		var err error
 		if text, err = secretText(env, v.name); err != nil {

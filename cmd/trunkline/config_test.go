@@ -4,10 +4,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
@@ -105,6 +110,40 @@ func TestLoadConfigNamesEveryFault(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hidden") {
 		t.Errorf("a value shows:\n%s", err)
+	}
+}
+
+// TestWhatIPSCAPELeavesOpen: every setting that its package has for what the vendor does not document can be set, and an empty prefix is
+// not the default one.
+func TestWhatIPSCAPELeavesOpen(t *testing.T) {
+	t.Parallel()
+	env := []string{
+		"IPSCAPE_TOKEN=x", "IPSCAPE_BASE_URL=https://acme.example", "IPSCAPE_AUTH_PREFIX=", "IPSCAPE_FILTER_LAYOUT=02.01.2006 15:04:05", "IPSCAPE_FILTER_TIMEZONE=Australia/Perth",
+		"IPSCAPE_FILTER_BOOLEANS=1/0", "IPSCAPE_CURSOR_ALONE=true", "IPSCAPE_CAMPAIGNS_PAGE=page", "IPSCAPE_BULK_SIZE=7",
+		"IPSCAPE_METHOD_UPDATE_LEAD=PATCH", "IPSCAPE_PATH_BULK_LEAD_CREATE=/v3.0/bulk",
+	}
+	c, err := loadConfig(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.IPSCAPE.client()
+	zone := got.FilterZone.String()
+	got.FilterZone = nil
+	want := ipscape.Config{
+		BaseURL: "https://acme.example", Token: "x", AuthHeader: "Authorization", Timeout: 25 * time.Second, FilterLayout: "02.01.2006 15:04:05", NumericBooleans: true,
+		CursorAlone: true, CampaignsPage: "page", BulkSize: 7,
+		Methods: map[string]string{ipscape.OpUpdateLead: "PATCH"}, Paths: map[string]string{ipscape.OpBulkCreateLeads: "/v3.0/bulk"},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || zone != "Australia/Perth" {
+		t.Errorf("zone %s (-want +got):\n%s", zone, diff)
+	}
+	for _, wrong := range []string{
+		"IPSCAPE_FILTER_LAYOUT=2006-01-02", "IPSCAPE_FILTER_LAYOUT=2006-01-02T03:04:05", "IPSCAPE_FILTER_BOOLEANS=yes", "IPSCAPE_BULK_SIZE=0",
+		"IPSCAPE_METHOD_LIST_LEADS=POST", "IPSCAPE_CAMPAIGNS_PAGE=cursor",
+	} {
+		if _, err := loadConfig(append(slices.Clone(env), wrong)); err == nil {
+			t.Errorf("%s: no fault found", wrong)
+		}
 	}
 }
 

@@ -28,17 +28,24 @@ func (c *convosoConfig) log() convoso.LogConfig {
 func (c *lendworksConfig) on() bool { return c.APIKey != "" }
 
 func (c *ipscapeConfig) client() ipscape.Config {
-	paths := map[string]string{}
-	for name, path := range c.Paths {
+	return ipscape.Config{
+		BaseURL: string(c.BaseURL), Token: c.Token, AuthHeader: c.AuthHeader, AuthPrefix: string(c.AuthPrefix),
+		ExtraHeaders: c.ExtraHeaders, Timeout: c.Timeout.Duration, Paths: byOperation(c.Paths), Methods: byOperation(c.Methods),
+		FilterLayout: string(c.FilterLayout), FilterZone: c.FilterZone.Location, NumericBooleans: bool(c.FilterBools),
+		CursorAlone: c.CursorAlone, CampaignsPage: c.CampaignPage, BulkSize: int(c.BulkSize), Writes: c.Writes,
+	}
+}
+
+// byOperation names ipSCAPE's operations as its package does. What is none of them stays, to be told of.
+func byOperation(given prefixed) map[string]string {
+	named := map[string]string{}
+	for name, value := range given {
 		if op, ok := vendorapi.Find(ipscape.Described(), name); ok {
 			name = op.Name
 		}
-		paths[name] = path
+		named[name] = value
 	}
-	return ipscape.Config{
-		BaseURL: string(c.BaseURL), Token: c.Token, AuthHeader: c.AuthHeader, AuthPrefix: c.AuthPrefix,
-		ExtraHeaders: c.ExtraHeaders, Timeout: c.Timeout.Duration, Paths: paths, Writes: c.Writes,
-	}
+	return named
 }
 
 func (c *ipscapeConfig) settings() ipscape.Settings {

@@ -79,7 +79,7 @@ func (p *program) shown(v variable) string {
 		return strings.Join(names, " ")
 	}
 	for _, entry := range p.environ {
-		if name, value, _ := strings.Cut(entry, "="); name == v.name && strings.TrimSpace(value) != "" {
+		if name, value, _ := strings.Cut(entry, "="); name == v.name && (strings.TrimSpace(value) != "" || v.value.Type() == headerPrefixType) {
 			if v.name == "IPSCAPE_EXTRA_HEADERS" {
 				return "[redacted]"
 			}
