@@ -196,9 +196,9 @@ func ofBackfill(err error) error {
 
 // readOrder reads the body of an order. A field of another type, and one that there is not, is a fault of that field.
 func readOrder(body []byte) (order store.BackfillOrder, items []errorItem, err error) {
-	fields := map[string]json.RawMessage{}
-	if json.Unmarshal(body, &fields) != nil {
-		return order, nil, badRequest("the body is not a JSON object")
+	fields, err := members(body)
+	if err != nil {
+		return order, nil, err
 	}
 	var from, to, window string
 	known := map[string]any{

@@ -151,7 +151,7 @@ func TestBadBackfillOrders(t *testing.T) {
 	}{
 		"empty":         {`{}`, 422, []string{"source", "from"}},
 		"not json":      {`{"source":`, 400, nil},
-		"not an object": {`[]`, 400, nil},
+		"not an object": {`[]`, 422, []string{"body"}},
 		"types": {
 			`{"source":1,"streams":"leads","from":5,"to":{},"window":7,"filters":[]}`, 422,
 			[]string{"filters", "from", "source", "streams", "to", "window"},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -37,6 +38,23 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) (
 	p := badRequest("the body cannot be read")
 	p.closing, p.cause = true, err
 	return nil, p
+}
+
+// members reads a body that must be a JSON object: 400 where it is no JSON, 422 where it is JSON of another type.
+func members(body []byte) (map[string]json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(body, &fields)
+	switch {
+	case !json.Valid(body):
+		return nil, badRequest("the body is no JSON")
+	case err != nil || fields == nil:
+		return nil, noObject()
+	}
+	return fields, nil
+}
+
+func noObject() error {
+	return invalid([]errorItem{{Code: codeValidation, Message: "the body must be a JSON object", Detail: map[string]any{"field": "body"}}})
 }
 
 // tooLarge closes the connection: what is still to come of the body is not waited for.

@@ -56,7 +56,7 @@ func parseObject(body []byte) (*object, error) {
 	}
 	o := &object{seen: map[string]bool{}}
 	if trimmed := bytes.TrimLeft(clean, " \t\r\n"); trimmed[0] != '{' {
-		return nil, invalid([]errorItem{{Code: codeValidation, Message: "the body must be a JSON object", Detail: map[string]any{"field": "body"}}})
+		return nil, noObject()
 	}
 	if err := json.Unmarshal(clean, &o.values); err != nil {
 		return nil, badRequest("the body is no JSON")
@@ -289,6 +289,16 @@ func (o *object) texts(field string) json.RawMessage {
 	return value
 }
 
+// instantOf reads a time with its zone: Z, +hh:mm, and +hhmm and +hh, which ISO 8601 has too.
+func instantOf(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // ahead is how far a client's clock may be ahead of ours.
 const ahead = 24 * time.Hour
 
@@ -298,9 +308,9 @@ func (o *object) moment(field string, now time.Time) time.Time {
 	if text == "" {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339Nano, text)
+	at, ok := instantOf(text)
 	switch {
-	case err != nil:
+	case !ok:
 		o.fault(field, "must be a time with its zone, such as 2026-03-02T09:00:00Z")
 		return time.Time{}
 	case at.Unix() < 0 || at.After(now.Add(ahead)):

@@ -34,6 +34,12 @@ func TestCallEvents(t *testing.T) {
 		t.Errorf("event %v", ended.Data)
 	}
 	post("call_answered", 30, "")
+	for _, offset := range []string{"+0000", "+00"} {
+		if got := w.want(http.StatusCreated, "POST", "/v1/dialer/events", fmt.Sprintf(`{"externalCallId":"c-1","userId":%q,"leadId":%q,"eventType":"call_answered","occurredAt":%q}`,
+			user, lead, strings.TrimSuffix(at(30), "Z")+offset)); got.Data.Attributes["occurredAt"] != strings.Replace(at(30), "Z", ".000Z", 1) {
+			t.Errorf("%s: %v", offset, got.Data.Attributes)
+		}
+	}
 	post("hold", 40, `,"metadata":{"why":"coffee","n":1.50}`)
 	post("resume", 50, "")
 	post("transfer", 60, "")
@@ -113,7 +119,7 @@ func (w *world) checkEventList(lead string, at func(int) string) {
 	if !cmp.Equal(seen, want) {
 		w.t.Errorf("by cursor: %v", seen)
 	}
-	for _, wrong := range []string{"eventType=x", "from=x", "leadId=x", "cursor=x", "limit=0"} {
+	for _, wrong := range []string{"eventType=x", "from=x", "leadId=x", "cursor=x", "limit=0", "page=2"} {
 		if a := w.get("/v1/dialer/events?" + wrong); a.status != http.StatusUnprocessableEntity {
 			w.t.Errorf("%s: %d", wrong, a.status)
 		}

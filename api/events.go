@@ -33,8 +33,8 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, items := pagingOf(values)
-	asked := store.EventQuery{Limit: p.limit + 1}
+	limit, items := limitOf(values)
+	asked := store.EventQuery{Limit: limit + 1}
 	var more []errorItem
 	add := func(found []errorItem) { items = append(items, found...) }
 	asked.Lead, more = idParameter(values, "leadId")
@@ -62,7 +62,7 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	for i := range page.Events {
 		data[i] = eventResource(&page.Events[i])
 	}
-	return writeCursorPage(w, r, p.limit, page.Total, data, func(i int) string {
+	return writeCursorPage(w, r, limit, page.Total, data, func(i int) string {
 		return cursorOf(store.Position{At: page.Events[i].OccurredAt, ID: page.Events[i].ID})
 	})
 }
@@ -84,7 +84,7 @@ func (s *Server) leadTimeline(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, items := pagingOf(values)
+	limit, items := limitOf(values)
 	after, more := cursor(values)
 	if err := invalid(append(items, more...)); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (s *Server) leadTimeline(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.cfg.History.Timeline(ctx, organisation(r), store.TimelineQuery{Lead: lead.ID, After: after, Limit: p.limit + 1})
+	page, err := s.cfg.History.Timeline(ctx, organisation(r), store.TimelineQuery{Lead: lead.ID, After: after, Limit: limit + 1})
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *Server) leadTimeline(w http.ResponseWriter, r *http.Request) error {
 	for i, e := range page.Entries {
 		data[i] = resource{ID: e.ID.String(), Type: "timeline_entry", Attributes: timelineAttributes{e.Kind, formatTime(e.At), e.Details}}
 	}
-	return writeCursorPage(w, r, p.limit, page.Total, data, func(i int) string {
+	return writeCursorPage(w, r, limit, page.Total, data, func(i int) string {
 		return cursorOf(store.Position{At: page.Entries[i].At, ID: page.Entries[i].ID})
 	})
 }

@@ -57,6 +57,15 @@ func pagingOf(values url.Values) (paging, []errorItem) {
 	return paging{page: page, limit: int(limit)}, items
 }
 
+// limitOf reads the limit of a list that goes on by cursor alone. A page other than the first would be the first one again.
+func limitOf(values url.Values) (int, []errorItem) {
+	p, items := pagingOf(values)
+	if len(items) == 0 && p.page != 1 {
+		items = []errorItem{invalidField("page", "is not known here: this list goes on by meta.nextCursor")}
+	}
+	return p.limit, items
+}
+
 // number reads a whole number from 1, cut to most; absent or empty it is fallback.
 func number(values url.Values, name string, fallback, most int64) (int64, bool) {
 	text := values.Get(name)

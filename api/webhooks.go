@@ -198,9 +198,9 @@ func (s *Server) readSubscription(w http.ResponseWriter, r *http.Request, create
 	if err != nil {
 		return order, err
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil || fields == nil {
-		return order, badRequest("the body is not a JSON object")
+	fields, err := members(body)
+	if err != nil {
+		return order, err
 	}
 	var items []errorItem
 	fault := func(name, message string) { items = append(items, invalidField(name, message)) }
