@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
@@ -49,6 +51,11 @@ type vendorCall struct {
 	// out is the file that a recording goes to, empty for none, and maxOut its greatest size in bytes.
 	out    string
 	maxOut int64
+	// verify looks for the leads of a bulk create and sends nothing.
+	verify bool
+	// db is where an organisation's bulk creates are remembered.
+	db  *store.DB
+	org uuid.UUID
 	// talk is where an operator is told what is no data.
 	talk io.Writer
 }
@@ -67,7 +74,7 @@ func (p *program) vendorCommand() *cobra.Command {
 }
 
 func (p *program) vendorOperations(v *callable) *cobra.Command {
-	var yes, asJSON bool
+	var yes, verify, asJSON bool
 	var out string
 	var most int64
 	cmd := &cobra.Command{
@@ -86,11 +93,11 @@ func (p *program) vendorOperations(v *callable) *cobra.Command {
 			if err != nil {
 				return withCode(exitUsage, err)
 			}
-			call.out, call.maxOut, call.talk = out, most<<20, p.stderr
+			call.out, call.maxOut, call.verify, call.talk = out, most<<20, verify, p.stderr
 			if v.check != nil {
 				err = v.check(call)
 			}
-			if err == nil && call.op.Effect != vendorapi.Reads && !yes {
+			if err == nil && call.writes() && !yes {
 				err = fmt.Errorf("%s %s: say --yes if that is meant", call.op.Name, call.op.Effect)
 			}
 			if err != nil {
@@ -103,6 +110,7 @@ func (p *program) vendorOperations(v *callable) *cobra.Command {
 	jsonFlag(cmd, &asJSON)
 	if v.name == "ipscape" {
 		cmd.Flags().StringVar(&out, "out", "", "with get_media: file for the recording, should the vendor answer its audio")
+		cmd.Flags().BoolVar(&verify, "verify", false, "with bulk_create_leads: send nothing, and look which of the leads are there; exits 6 when some are not")
 		cmd.Flags().Int64Var(&most, "max-mib", 64, "with --out: the largest recording that is taken, in MiB")
 	}
 	help := cmd.HelpFunc()
@@ -118,6 +126,9 @@ func (p *program) vendorOperations(v *callable) *cobra.Command {
 	})
 	return cmd
 }
+
+// writes tells whether the call may have an effect at the vendor.
+func (c *vendorCall) writes() bool { return c.op.Effect != vendorapi.Reads && !c.verify }
 
 var (
 	nameWord = regexp.MustCompile(`^[A-Za-z][A-Za-z_/ -]*$`)

@@ -44,8 +44,10 @@ func (p *program) callVendor(ctx context.Context, v *callable, call vendorCall) 
 	if off != "" {
 		return withCode(exitConfig, fault{off, "is missing: " + v.title + " is off"})
 	}
-	if err := v.forbidden(c, call.op.Name); err != nil {
-		return withCode(exitConfig, err)
+	if !call.verify {
+		if err := v.forbidden(c, call.op.Name); err != nil {
+			return withCode(exitConfig, err)
+		}
 	}
 	d, err := p.toolDatabase(ctx, c)
 	if err != nil {
@@ -69,7 +71,8 @@ func (p *program) askVendor(ctx context.Context, c *config, d *database, v *call
 		return nil, err
 	}
 	before := func(context.Context) error { return nil }
-	if v.phones != nil && (call.op.Effect == vendorapi.Rings || call.args["CallbackDate"] != "") {
+	call.db, call.org = d.DB, org
+	if v.phones != nil && !call.verify && (call.op.Effect == vendorapi.Rings || call.args["CallbackDate"] != "") {
 		before = mayRing(d, org, v.phones(c, call))
 	}
 	return v.run(ctx, c, vendorapi.Client{

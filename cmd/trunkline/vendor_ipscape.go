@@ -20,6 +20,9 @@ func callableIPSCAPE() *callable {
 			if call.out != "" && (call.op.Name != ipscape.OpGetMedia || call.maxOut <= 0) {
 				return errors.New("--out goes with get_media only, and --max-mib must be above zero")
 			}
+			if call.verify && call.op.Name != ipscape.OpBulkCreateLeads {
+				return errors.New("--verify goes with bulk_create_leads only")
+			}
 			return ipscape.CheckCall(call.op.Name, call.args)
 		},
 		account: func(c *config) (vendorAccount, string) {
@@ -41,6 +44,9 @@ func callableIPSCAPE() *callable {
 			if call.out != "" {
 				settings.MaxAudio = call.maxOut
 			}
+			if call.op.Name == ipscape.OpBulkCreateLeads {
+				return runBulk(ctx, settings, base, call)
+			}
 			client, err := ipscape.NewClient(settings, base)
 			if err != nil {
 				return nil, err
@@ -51,10 +57,6 @@ func callableIPSCAPE() *callable {
 			answer, err := client.Call(ctx, call.op.Name, call.args)
 			if errors.Is(err, ipscape.ErrAudio) {
 				return nil, fmt.Errorf("%w; --out FILE saves it", err)
-			}
-			if err != nil && answer != nil {
-				// Of a bulk, some parts were sent.
-				err = withCode(exitPartly, err)
 			}
 			return answer, err
 		},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,7 @@ func TestVendorIPSCAPE(t *testing.T) {
 	}
 
 	r.vendorMedia(ask)
+	r.vendorBulk(ask)
 
 	// Behind a daemon: the budget's second lane, and the daemon's own work goes on.
 	r.serve(map[string]string{"IPSCAPE_RATE": "20"})
@@ -183,6 +185,44 @@ func (r *rig) vendorMedia(ask func(changes map[string]string, args ...string) en
 		r.Errorf("a recording: %v %s", err, got)
 	}
 	r.box.IPSCAPE().SetAudio("", nil)
+}
+
+// vendorBulk creates leads in parts, which are remembered before they are sent, never sent twice, and looked for afterwards.
+func (r *rig) vendorBulk(ask func(changes map[string]string, args ...string) ended) {
+	r.Helper()
+	file := filepath.Join(r.TempDir(), "leads.json")
+	if err := os.WriteFile(file, []byte(`[{"listId":120,"customerKey":"bulk-1"},{"listId":120,"customerKey":"bulk-2"},{"listId":121,"customerKey":"bulk-3"}]`), 0o600); err != nil {
+		r.Fatal(err)
+	}
+	bulk := func(args ...string) ended {
+		r.Helper()
+		return ask(map[string]string{"IPSCAPE_BULK_SIZE": "2"}, append([]string{"bulk_create_leads", "leads=@" + file}, args...)...)
+	}
+	v := r.box.IPSCAPE()
+	before := len(v.BulkJobs())
+	v.HoldBulkJobs(true)
+	if got := bulk("--verify"); got.code != exitPartly || len(v.BulkJobs()) != before {
+		r.Errorf("looking for what was not sent: %s", got)
+	}
+	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Op: ipscape.OpBulkCreateLeads, Kind: sandbox.FaultCutAfter, After: 1})
+	got := bulk("--yes")
+	if got.code != exitPartly || !strings.Contains(got.stderr, "0 of 3 leads are there") || !strings.Contains(got.stdout, `"uuid": "5b0c`) || !strings.Contains(got.stdout, `"unknown": true`) {
+		r.Errorf("a bulk whose second answer was lost: %s", got)
+	}
+	if got := bulk("--yes"); got.code != exitFailed || !strings.Contains(got.stderr, "were sent before") || len(v.BulkJobs()) != before+2 {
+		r.Errorf("the same bulk once more, %d jobs: %s", len(v.BulkJobs())-before, got)
+	}
+	v.HoldBulkJobs(false)
+	if got := bulk("--verify"); got.code != exitDone || !strings.Contains(got.stdout, `"found": 3`) || !strings.Contains(got.stdout, `"uuid": "5b0c`) {
+		r.Errorf("looking for what was sent: %s", got)
+	}
+	rows := list[string](r, `select concat_ws(' ', state, coalesce(status, '-'), uuid is not null, leads, found, twice, list_ids::text) from ipscape.bulk_creates order by asked_at`)
+	if want := []string{"taken queued t 2 2 0 {120}", "unknown - f 1 1 0 {121}"}; !slices.Equal(rows, want) {
+		r.Errorf("remembered are %q, want %q", rows, want)
+	}
+	if got := ask(nil, "get_lead", "leadId=1", "--verify"); got.code != exitUsage {
+		r.Errorf("--verify of another operation: %s", got)
+	}
 }
 
 func exists(path string) bool {

@@ -2,6 +2,7 @@ package ipscape
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,6 +37,34 @@ type BulkPart struct {
 	refs []leadRef
 }
 
+// Fingerprint tells parts apart by which leads they create: their lists and customer keys, in any order.
+func (p *BulkPart) Fingerprint() [sha256.Size]byte {
+	lines := make([]string, len(p.refs))
+	for i, ref := range p.refs {
+		lines[i] = fmt.Sprintf("%d %s\n", ref.list, ref.key)
+	}
+	slices.Sort(lines)
+	return sha256.Sum256([]byte(strings.Join(lines, "")))
+}
+
+// Lists are the lists that the part's leads are for.
+func (p *BulkPart) Lists() []int64 {
+	var lists []int64
+	for _, ref := range p.refs {
+		lists = append(lists, ref.list)
+	}
+	slices.Sort(lists)
+	return slices.Compact(lists)
+}
+
+// BulkLog remembers the parts of a bulk create beyond this process.
+type BulkLog interface {
+	// Sending is told of a part before it is sent. An error keeps it, and what follows it, from being sent.
+	Sending(ctx context.Context, part *BulkPart) error
+	// Settled is told what came of it.
+	Settled(ctx context.Context, part *BulkPart, outcome error) error
+}
+
 // Bulk is what became of a bulk create. Keep it: VerifyBulk needs it.
 type Bulk struct {
 	Parts []BulkPart `json:"parts"`
@@ -55,19 +84,45 @@ func (c *Client) BulkCreateLeads(ctx context.Context, leads []NewLead) (Bulk, er
 	if err != nil {
 		return bulk, err
 	}
-	for from := 0; from < len(leads); from += c.cfg.BulkSize {
-		part := BulkPart{From: from, To: min(from+c.cfg.BulkSize, len(leads)), AskedAt: c.api.Now().UTC()}
-		part.refs = refs[part.From:part.To]
+	for _, part := range c.parts(refs) {
+		part.AskedAt = c.api.Now().UTC()
+		if c.cfg.BulkLog != nil {
+			if err := c.cfg.BulkLog.Sending(ctx, &part); err != nil {
+				return bulk, fmt.Errorf("leads %d to %d of %d: %w", part.From, part.To-1, len(leads), err)
+			}
+		}
 		err := c.sendPart(ctx, leads, &part)
 		if part.Unknown = vendorapi.KindOf(err) == vendorapi.Unknown; err == nil || part.Unknown {
 			bulk.Parts = append(bulk.Parts, part)
 			bulk.Unsent = len(leads) - part.To
+		}
+		if c.cfg.BulkLog != nil {
+			// What the vendor did is remembered even when the caller has no time left.
+			if noted := c.cfg.BulkLog.Settled(context.WithoutCancel(ctx), &part, err); noted != nil && err == nil {
+				err = noted
+			}
 		}
 		if err != nil {
 			return bulk, fmt.Errorf("leads %d to %d of %d: %w", part.From, part.To-1, len(leads), err)
 		}
 	}
 	return bulk, nil
+}
+
+// parts splits a bulk as it is sent.
+func (c *Client) parts(refs []leadRef) []BulkPart {
+	var parts []BulkPart
+	for from := 0; from < len(refs); from += c.cfg.BulkSize {
+		to := min(from+c.cfg.BulkSize, len(refs))
+		parts = append(parts, BulkPart{From: from, To: to, refs: refs[from:to]})
+	}
+	return parts
+}
+
+// Parts are what BulkCreateLeads would send of these leads; nothing is sent.
+func (c *Client) Parts(leads []NewLead) ([]BulkPart, error) {
+	refs, err := bulkRefs(leads)
+	return c.parts(refs), err
 }
 
 func (c *Client) sendPart(ctx context.Context, leads []NewLead, part *BulkPart) error {
@@ -123,13 +178,27 @@ type BulkReport struct {
 	Twice map[int64][]string
 }
 
+// Of counts the leads of a part that are there, and those of them that are there more than once.
+func (r *BulkReport) Of(part *BulkPart) (found, twice int) {
+	for _, ref := range part.refs {
+		if r.LeadIDs[ref.list][ref.key] != 0 {
+			found++
+		}
+		if slices.Contains(r.Twice[ref.list], ref.key) {
+			twice++
+		}
+	}
+	return found, twice
+}
+
 // VerifyBulk looks for all leads of a bulk's parts. What is missing may still be in the vendor's queue: verify again before
 // anything is sent again, and then only that, with CreateLeadOnce.
 func (c *Client) VerifyBulk(ctx context.Context, bulk Bulk) (BulkReport, error) {
 	keys := map[int64][]string{}
 	var since time.Time
-	for _, part := range bulk.Parts {
-		if since.IsZero() || part.AskedAt.Before(since) {
+	for i, part := range bulk.Parts {
+		// Of a part that was sent nobody knows when, the whole list is read.
+		if i == 0 || part.AskedAt.Before(since) {
 			since = part.AskedAt
 		}
 		for _, ref := range part.refs {

@@ -207,14 +207,19 @@ func readValue(p Param, text string) (any, error) {
 		}
 		return data, nil
 	case Leads:
-		var leads []NewLead
-		if err := decodeStrict(text, &leads); err != nil {
-			return nil, errors.New("must be a JSON array of leads, with no other names than those of create_lead")
-		}
-		return leads, nil
+		return ReadLeads(text)
 	case Text:
 	}
 	return text, nil
+}
+
+// ReadLeads reads the leads of a bulk create as an operator writes them. The error quotes nothing of them.
+func ReadLeads(text string) ([]NewLead, error) {
+	var leads []NewLead
+	if err := decodeStrict(text, &leads); err != nil {
+		return nil, errors.New("must be a JSON array of leads, with no other names than those of create_lead")
+	}
+	return leads, nil
 }
 
 // decodeStrict reads one JSON value, exact in its numbers, and nothing after it.

@@ -57,6 +57,8 @@ type Config struct {
 	CampaignsPage string
 	// BulkSize is the number of leads that one bulk request holds; 0 is 500.
 	BulkSize int
+	// BulkLog remembers the parts of a bulk create; nil remembers nothing.
+	BulkLog BulkLog
 	// MaxAudio bounds a recording, in bytes; 0 is 64 MiB.
 	MaxAudio int64
 }
