@@ -33,6 +33,8 @@ type principal struct {
 	// key is the prefix of the API key, or what stands for it; id is the key's, nil for what stands for one.
 	key string
 	id  uuid.UUID
+	// quota is how many requests the key has in a month, 0 for any number.
+	quota int64
 }
 
 type exchangeKey struct{}

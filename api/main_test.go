@@ -111,7 +111,7 @@ func newWorldOn(t *testing.T, pool *pgxpool.Pool, edit ...func(*Config)) *world 
 	}})
 	cfg := Config{
 		Log: log, Now: time.Now, Version: "test", AdminToken: adminToken, APIKey: vendorapi.Secret(envKey), DefaultOrg: org.ID,
-		Leads: db, Agents: db, Keys: db, Tokens: db, Intake: w.intake, Deliveries: db, History: db, Rates: db,
+		Leads: db, Agents: db, Keys: db, Tokens: db, Intake: w.intake, Deliveries: db, History: db, Rates: db, Quotas: db,
 		Writes: store.NewWriter(db, w.fold), Region: "US",
 		Convoso: ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
 		Checks:  []Check{{Name: "database", Run: db.Writable}},

@@ -43,7 +43,11 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := rt.admit(r, ex)
 	if ex.caller != nil && (rt.access == keyed || rt.access == operating) {
 		// Every request of a known key counts, one that its level does not allow too.
-		if over := rt.server.limit(w, r, ex.caller); over != nil {
+		over := rt.server.limit(w, r, ex.caller)
+		if over == nil {
+			over = rt.server.spend(r, ex.caller)
+		}
+		if over != nil {
 			err = over
 		}
 	}

@@ -78,6 +78,8 @@ type Config struct {
 	Writes  Writer
 	// Rates is where requests of keys are counted; optional, no key has a limit without it.
 	Rates RateLeaser
+	// Quotas is where the requests of a month are counted of keys that have a quota; optional, no key has one without it.
+	Quotas QuotaLeaser
 	// Region is where phones without country code are at home (ISO 3166); optional.
 	Region string
 	// LendWorksSecret is what LendWorks signs its webhooks with (LENDWORKS_WEBHOOK_SECRET); optional, without it none is taken.
@@ -120,6 +122,7 @@ type Server struct {
 	metrics *metrics
 	keys    *keyring
 	limiter *limiter
+	quotas  *quotas
 	tokens  *tokenRing
 	health  *health
 	mux     *http.ServeMux
@@ -159,6 +162,9 @@ func New(cfg Config) (*Server, error) {
 	s.keys = newKeyring(&cfg)
 	if cfg.Rates != nil {
 		s.limiter = newLimiter(&cfg)
+	}
+	if cfg.Quotas != nil {
+		s.quotas = newQuotas(&cfg)
 	}
 	s.tokens = newTokenRing(&cfg)
 	s.health = newHealth(cfg.Checks, cfg.Log)
@@ -246,6 +252,9 @@ func (s *Server) Serve(listener net.Listener) string {
 	s.wg.Go(func() { s.keys.touchLoop(s.stop) })
 	if s.limiter != nil {
 		s.wg.Go(func() { s.limiter.loop(s.stop) })
+	}
+	if s.quotas != nil {
+		s.wg.Go(func() { s.quotas.loop(s.stop) })
 	}
 	s.wg.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -34,3 +34,17 @@ comment on column ipscape.bulk_creates.settled_at is 'When its outcome was noted
 comment on column ipscape.bulk_creates.found is 'How many of the leads were there when they were looked for last';
 comment on column ipscape.bulk_creates.twice is 'How many of them were there more than once';
 comment on column ipscape.bulk_creates.verified_at is 'When they were looked for last (UTC)';
+
+alter table ops.api_keys add monthly_quota bigint check (monthly_quota > 0);
+comment on column ops.api_keys.monthly_quota is 'Requests that the key has in a calendar month (UTC); null = any number';
+
+create table ops.api_usage (
+  key_id uuid not null references ops.api_keys (key_id) on delete cascade,
+  month date not null,
+  requests bigint not null,
+  primary key (key_id, month)
+);
+comment on table ops.api_usage is 'Requests of API keys that have a monthly quota, as the daemons leased them';
+comment on column ops.api_usage.key_id is 'The key';
+comment on column ops.api_usage.month is 'First day of the month (UTC)';
+comment on column ops.api_usage.requests is 'Requests made, and up to a hundred for each daemon that may still be made';

@@ -45,6 +45,8 @@ type APIKey struct {
 	Hash  [sha256.Size]byte
 	Level KeyLevel
 	Tier  KeyTier
+	// MonthlyQuota is how many requests the key has in a calendar month (UTC); 0 = as many as it likes.
+	MonthlyQuota int64
 	// Times are UTC; nil = never.
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time
@@ -61,6 +63,8 @@ type NewAPIKey struct {
 	Level     KeyLevel
 	Tier      KeyTier
 	ExpiresAt time.Time
+	// MonthlyQuota is that of APIKey.
+	MonthlyQuota int64
 }
 
 // Key text is lw_<prefix>_<secret>: the prefix finds the row, the secret has 200 bit.
@@ -99,7 +103,7 @@ func (order NewAPIKey) build(now time.Time) (APIKey, string) {
 	text := keyScheme + prefix + "_" + randomText(keySecretBytes)
 	key := APIKey{
 		ID: uuid.New(), Org: order.Org, Name: order.Name, Prefix: prefix, Hash: HashAPIKey(text),
-		Level: order.Level, Tier: order.Tier, CreatedAt: now,
+		Level: order.Level, Tier: order.Tier, MonthlyQuota: order.MonthlyQuota, CreatedAt: now,
 	}
 	if key.Level == "" {
 		key.Level = LevelFull
@@ -115,13 +119,13 @@ func (order NewAPIKey) build(now time.Time) (APIKey, string) {
 }
 
 const keyInsertSQL = `
-insert into ops.api_keys (key_id, org_id, name, prefix, secret_hash, level, tier, created_at, expires_at)
-values (@key_id, @org_id, @name, @prefix, @secret_hash, @level, @tier, @created_at, @expires_at)`
+insert into ops.api_keys (key_id, org_id, name, prefix, secret_hash, level, tier, monthly_quota, created_at, expires_at)
+values (@key_id, @org_id, @name, @prefix, @secret_hash, @level, @tier, nullif(@monthly_quota::bigint, 0), @created_at, @expires_at)`
 
 func insertAPIKey(ctx context.Context, tx pgx.Tx, k APIKey) error {
 	_, err := tx.Exec(ctx, keyInsertSQL, pgx.StrictNamedArgs{
 		"key_id": k.ID, "org_id": k.Org, "name": k.Name, "prefix": k.Prefix, "secret_hash": k.Hash[:],
-		"level": string(k.Level), "tier": string(k.Tier), "created_at": k.CreatedAt, "expires_at": k.ExpiresAt,
+		"level": string(k.Level), "tier": string(k.Tier), "monthly_quota": k.MonthlyQuota, "created_at": k.CreatedAt, "expires_at": k.ExpiresAt,
 	})
 	if isForeignKeyViolation(err) {
 		return fmt.Errorf("organisation %s: %w", k.Org, ErrNotFound)
@@ -130,7 +134,7 @@ func insertAPIKey(ctx context.Context, tx pgx.Tx, k APIKey) error {
 }
 
 const keyByPrefixSQL = `
-select key_id, org_id, name, prefix, secret_hash, level, tier, created_at, expires_at, revoked_at, rotated_to, last_used_at
+select key_id, org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
 from ops.api_keys
 where prefix = @prefix`
 
@@ -150,7 +154,7 @@ func (db *DB) APIKeyByPrefix(ctx context.Context, prefix string) (APIKey, error)
 }
 
 const keysListSQL = `
-select key_id, org_id, name, prefix, secret_hash, level, tier, created_at, expires_at, revoked_at, rotated_to, last_used_at
+select key_id, org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
 from ops.api_keys
 order by created_at, key_id`
 
@@ -172,7 +176,7 @@ func (db *DB) APIKeys(ctx context.Context) ([]APIKey, error) {
 }
 
 const keyLockSQL = `
-select key_id, org_id, name, prefix, secret_hash, level, tier, created_at, expires_at, revoked_at, rotated_to, last_used_at
+select key_id, org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
 from ops.api_keys
 where key_id = @key_id
 for update`
@@ -185,7 +189,7 @@ where key_id = @key_id`
 // ErrKeyRetired means that a key was revoked or rotated before, so that it cannot be rotated.
 var ErrKeyRetired = errors.New("key is revoked or already rotated")
 
-// RotateAPIKey replaces a key by a new one with the same name, level, tier and expiry, and returns the new one with its
+// RotateAPIKey replaces a key by a new one with the same name, level, tier, quota and expiry, and returns the new one with its
 // text. The old key works until grace has passed.
 func (db *DB) RotateAPIKey(ctx context.Context, id uuid.UUID, grace time.Duration) (APIKey, string, error) {
 	now := db.Now()
@@ -201,12 +205,15 @@ func (db *DB) RotateAPIKey(ctx context.Context, id uuid.UUID, grace time.Duratio
 		if old.RevokedAt != nil || old.RotatedTo != nil {
 			return ErrKeyRetired
 		}
-		order := NewAPIKey{Org: old.Org, Name: old.Name, Level: old.Level, Tier: old.Tier}
+		order := NewAPIKey{Org: old.Org, Name: old.Name, Level: old.Level, Tier: old.Tier, MonthlyQuota: old.MonthlyQuota}
 		if old.ExpiresAt != nil {
 			order.ExpiresAt = *old.ExpiresAt
 		}
 		key, text = order.build(now)
 		if err := insertAPIKey(ctx, tx, key); err != nil {
+			return err
+		}
+		if err := inheritUsage(ctx, tx, id, key.ID); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, keyRotateSQL, pgx.StrictNamedArgs{
@@ -274,7 +281,7 @@ func scanAPIKey(row pgx.CollectableRow) (APIKey, error) {
 		k    APIKey
 		hash []byte
 	)
-	err := row.Scan(&k.ID, &k.Org, &k.Name, &k.Prefix, &hash, &k.Level, &k.Tier, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt,
+	err := row.Scan(&k.ID, &k.Org, &k.Name, &k.Prefix, &hash, &k.Level, &k.Tier, &k.MonthlyQuota, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt,
 		&k.RotatedTo, &k.LastUsedAt)
 	// A hash of another length stays zero, which no key's text has.
 	if len(hash) == sha256.Size {

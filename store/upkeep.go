@@ -114,6 +114,9 @@ func (u *Upkeeper) drop(ctx context.Context) (dropped int, err error) {
 func (u *Upkeeper) forgetRequests(ctx context.Context) error {
 	now := u.DB.Now()
 	return u.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if err := pruneUsage(ctx, tx, now); err != nil {
+			return err
+		}
 		if err := pruneRates(ctx, tx, now); err != nil {
 			return err
 		}

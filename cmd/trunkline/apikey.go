@@ -27,6 +27,7 @@ type keyRow struct {
 	Prefix    string    `json:"prefix"`
 	Level     string    `json:"level"`
 	Tier      string    `json:"tier"`
+	Quota     *int64    `json:"monthly_quota"`
 	CreatedAt string    `json:"created_at"`
 	ExpiresAt string    `json:"expires_at"`
 	RevokedAt string    `json:"revoked_at"`
@@ -35,8 +36,12 @@ type keyRow struct {
 }
 
 func keyRowOf(k store.APIKey, secret string) keyRow {
+	var quota *int64
+	if k.MonthlyQuota > 0 {
+		quota = &k.MonthlyQuota
+	}
 	return keyRow{
-		k.ID, k.Org, k.Name, k.Prefix, string(k.Level), string(k.Tier), when(k.CreatedAt), whenPtr(k.ExpiresAt),
+		k.ID, k.Org, k.Name, k.Prefix, string(k.Level), string(k.Tier), quota, when(k.CreatedAt), whenPtr(k.ExpiresAt),
 		whenPtr(k.RevokedAt), whenPtr(k.LastUsedAt), secret,
 	}
 }
@@ -55,7 +60,7 @@ func (p *program) apikeyCreateCommand() *cobra.Command {
 	var org, level, tier, expires string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "create --name N [--org ID] [--level read|read_write|full] [--tier basic|standard|premium|none] [--expires T]",
+		Use:     "create --name N [--org ID] [--level read|read_write|full] [--tier basic|standard|premium|none] [--monthly-quota N] [--expires T]",
 		Short:   "Make a key and print it, once",
 		Example: "  trunkline apikey create --name reporting --level read",
 		Args:    cobra.NoArgs,
@@ -68,6 +73,9 @@ func (p *program) apikeyCreateCommand() *cobra.Command {
 			}
 			if !slices.Contains([]string{"basic", "standard", "premium", "none"}, tier) {
 				return withCode(exitUsage, errors.New("--tier must be basic, standard, premium or none"))
+			}
+			if order.MonthlyQuota < 0 || cmd.Flags().Changed("monthly-quota") && order.MonthlyQuota == 0 {
+				return withCode(exitUsage, errors.New("--monthly-quota must be a number of requests above zero"))
 			}
 			order.Level, order.Tier = store.KeyLevel(level), store.KeyTier(tier)
 			if expires != "" {
@@ -96,6 +104,7 @@ func (p *program) apikeyCreateCommand() *cobra.Command {
 	cmd.Flags().StringVar(&org, "org", "", "organisation; empty = the default one")
 	cmd.Flags().StringVar(&level, "level", "full", "read, read_write or full")
 	cmd.Flags().StringVar(&tier, "tier", "premium", "basic, standard, premium or none")
+	cmd.Flags().Int64Var(&order.MonthlyQuota, "monthly-quota", 0, "requests in a calendar month (UTC); none = any number")
 	cmd.Flags().StringVar(&expires, "expires", "", "date (00:00 UTC) or RFC 3339 time")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -129,12 +138,16 @@ func (p *program) apikeyListCommand() *cobra.Command {
 				for _, k := range list {
 					r := keyRowOf(k, "")
 					rows = append(rows, r)
-					lines = append(lines, []string{r.KeyID.String(), r.Name, "lw_" + r.Prefix, r.Level, r.Tier, r.CreatedAt, r.ExpiresAt, r.RevokedAt, r.LastUsed})
+					quota := "-"
+					if r.Quota != nil {
+						quota = fmt.Sprint(*r.Quota)
+					}
+					lines = append(lines, []string{r.KeyID.String(), r.Name, "lw_" + r.Prefix, r.Level, r.Tier, quota, r.CreatedAt, r.ExpiresAt, r.RevokedAt, r.LastUsed})
 				}
 				if asJSON {
 					return printJSON(p.stdout, rows)
 				}
-				return table(p.stdout, []string{"KEY_ID", "NAME", "PREFIX", "LEVEL", "TIER", "CREATED", "EXPIRES", "REVOKED", "LAST_USED"}, lines)
+				return table(p.stdout, []string{"KEY_ID", "NAME", "PREFIX", "LEVEL", "TIER", "QUOTA", "CREATED", "EXPIRES", "REVOKED", "LAST_USED"}, lines)
 			})
 		},
 	}

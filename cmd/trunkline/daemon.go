@@ -352,7 +352,7 @@ func (d *daemon) buildAPI(ctx context.Context) (err error) {
 		Convoso:         api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
 		ConvosoFrom:     d.cfg.Convoso.AllowCIDRs,
 		LendWorksSecret: d.cfg.LendWorks.WebhookSecret,
-		History:         d.db.DB, Rates: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
+		History:         d.db.DB, Rates: d.db.DB, Quotas: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
 		Backfills:  backfiller,
 		Webhooks:   &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
 		Deliveries: d.db.DB,
