@@ -47,6 +47,8 @@ type IPSCAPEConfig struct {
 	// Rereads are of the lists that filter by creation time, Sweep is of all leads.
 	Rereads []RereadEntry
 	Sweep   Spec
+	// Unknowns counts what nobody here knows of; nil counts nothing.
+	Unknowns *Unknowns
 }
 
 // ipscapeList is one list of ipSCAPE. Adding a stream is adding one of these, its typed table and its mapping.
@@ -146,6 +148,7 @@ func (c *IPSCAPEConfig) stream(l *ipscapeList) *walk.Stream {
 		},
 		Map: func(raw []byte) (walk.Item, error) {
 			item, err := l.read(settings, raw)
+			c.Unknowns.note(l.Name, &item)
 			out := walk.Item{
 				ObjectID: item.ObjectID, Payload: item.Payload, Cleaned: item.Cleaned, SourceTime: item.SourceTime,
 				ZoneAssumed: item.ZoneAssumed, FilterTime: item.FilterTime, Open: item.Open, Values: item.Values,

@@ -48,3 +48,26 @@ comment on table ops.api_usage is 'Requests of API keys that have a monthly quot
 comment on column ops.api_usage.key_id is 'The key';
 comment on column ops.api_usage.month is 'First day of the month (UTC)';
 comment on column ops.api_usage.requests is 'Requests made, and up to a hundred for each daemon that may still be made';
+
+create table ops.unknowns (
+  org_id uuid not null,
+  account_id text not null,
+  source text not null,
+  stream text not null,
+  kind text not null check (kind in ('field', 'type', 'value')),
+  name text not null,
+  seen bigint not null,
+  first_seen_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  primary key (org_id, account_id, source, stream, kind, name)
+);
+comment on table ops.unknowns is 'What a source sends and nobody here knows of; the payloads have it';
+comment on column ops.unknowns.org_id is 'Organisation';
+comment on column ops.unknowns.account_id is 'Vendor account';
+comment on column ops.unknowns.source is 'Source';
+comment on column ops.unknowns.stream is 'Stream, short name';
+comment on column ops.unknowns.kind is 'field = a member of an object, type = a type of object, value = a column whose value could not be read';
+comment on column ops.unknowns.name is 'Name of the field, the type or the column; (others) beyond two hundred, (digits) for what may be somebody''s number';
+comment on column ops.unknowns.seen is 'How often it was read; what is read again counts again';
+comment on column ops.unknowns.first_seen_at is 'When it was read first (UTC)';
+comment on column ops.unknowns.last_seen_at is 'When it was read last (UTC)';

@@ -17,6 +17,7 @@ type Gauges struct {
 	Jobs       []CountOf // by kind and state
 	Deliveries []DeliveryGauge
 	Quarantine []CountOf // open items, by source and stream
+	Unknowns   []UnknownGauge
 	// OldestJob is the age in seconds of the oldest job that waits for a worker.
 	OldestJob float64
 	// Inbox and Unfolded count posts and records that wait, InboxOldest and UnfoldedOldest are the ages in seconds of the eldest.
@@ -101,6 +102,9 @@ func (db *DB) gauges(ctx context.Context, all bool) (Gauges, error) {
 			return err
 		}
 		if g.Streams, err = readAll[StreamGauge](ctx, tx, streamGaugesSQL, pgx.StrictNamedArgs{"now": now, "default": DefaultAccount}); err != nil {
+			return err
+		}
+		if g.Unknowns, err = readAll[UnknownGauge](ctx, tx, unknownGaugesSQL); err != nil {
 			return err
 		}
 		if g.Accounts, err = readAll[AccountGauge](ctx, tx, accountGaugesSQL); err != nil {

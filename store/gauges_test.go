@@ -55,6 +55,8 @@ func TestGauges(t *testing.T) {
 	mustExec(t, db, `insert into ops.quarantine (id, org_id, account_id, source, stream, object_id, reason, error, body, body_hash, first_seen_at, last_seen_at, state)
 		select gen_random_uuid(), $1, 'default', 'ipscape', 'leads', n::text, '', '', '', '', now(), now(), s
 		from unnest(array['open', 'open', 'fixed', 'discarded']) with ordinality as q (s, n)`, foldOrg)
+	mustExec(t, db, `insert into ops.unknowns (org_id, account_id, source, stream, kind, name, seen, first_seen_at, last_seen_at)
+		select gen_random_uuid(), 'default', 'ipscape', 'leads', 'field', f, s, now(), now() from (values ('score', 3), ('score', 4), ('mood', 1)) u (f, s)`)
 	mustExec(t, db, `insert into ops.inbox (id, org_id, source, state, received_at, method, content_type, body)
 		select gen_random_uuid(), $1, 'convoso', s, $2, '', '', '' from unnest(array['new', 'new', 'done', 'unclassified', 'unparsable', 'unparsable', 'quarantined']) s`, foldOrg, foldStart)
 	mustExec(t, db, `insert into ops.reconcile_queue (org_id, record_id, queued_at) select $1, n, $2::timestamptz + n * interval '5 min' from generate_series(1, 3) n`, foldOrg, foldStart)
@@ -82,6 +84,7 @@ func TestGauges(t *testing.T) {
 			{Destination: "dialedin", State: "ready", Count: 1, Oldest: 2700, OptOuts: 1, OldestOptOut: 3600},
 		},
 		Quarantine: []store.CountOf{{A: "ipscape", B: "leads", Count: 2}},
+		Unknowns:   []store.UnknownGauge{{Source: "ipscape", Stream: "leads", Kind: "field", Names: 2, Seen: 8}},
 		OldestJob:  600, Inbox: 2, InboxOldest: 3600, Unfolded: 3, UnfoldedOldest: 3300, Unclassified: 1, Unparsable: 2, Stuck: 1, Daemons: 2, Notices: 1,
 	}
 	if diff := gocmp.Diff(want, g, cmpopts.IgnoreFields(store.AccountGauge{}, "PausedFor")); diff != "" {

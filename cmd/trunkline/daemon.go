@@ -52,14 +52,15 @@ type daemon struct {
 	lendworks *lendworks.Client
 	walkStore *walkstore.Store
 	missing   *jobs.Missing
-	// stats and refetch are nil without ipSCAPE.
-	refetch *jobs.Refetcher
-	stats   *jobs.CampaignStats
-	drift   *jobs.Drift
-	runner  *walk.Runner
-	fold    *store.Reconciler
-	inbox   *store.InboxDrain
-	engine  *deliver.Engine
+	// stats, refetch and unknowns are nil without ipSCAPE.
+	refetch  *jobs.Refetcher
+	stats    *jobs.CampaignStats
+	unknowns *jobs.Unknowns
+	drift    *jobs.Drift
+	runner   *walk.Runner
+	fold     *store.Reconciler
+	inbox    *store.InboxDrain
+	engine   *deliver.Engine
 	// webhooks sends webhooks out.
 	webhooks *webhook.Engine
 	intake   *store.Intake

@@ -48,6 +48,9 @@ func (d *daemon) start(ctx context.Context) error {
 		}
 		d.pulses.of("sweeper")()
 		d.background.Go(func() { d.sweeper.Run(loops) })
+		if d.unknowns != nil {
+			d.background.Go(func() { d.unknowns.Run(loops) })
+		}
 	}
 	if roles.scheduler {
 		d.pulses.of("scheduler")()

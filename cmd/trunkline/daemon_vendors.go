@@ -56,15 +56,16 @@ func (d *daemon) addIPSCAPE(ctx context.Context) error {
 		return err
 	}
 	d.ipscape = client
+	key := store.StreamKey{Org: d.org.ID, Account: store.DefaultAccount, Source: pipeline.SourceIPSCAPE}
+	d.unknowns = &jobs.Unknowns{DB: d.db.DB, Log: d.log, Key: key}
 	entries := jobs.IPSCAPE(jobs.IPSCAPEConfig{
 		Client: client, Settings: c.settings(), Start: c.Start.Duration, Settle: c.Settle.Duration, Overlap: c.Overlap.Duration,
-		MaxPages: int(c.MaxPages), Schedules: c.schedules(), Sweep: c.SweepAt.Spec,
+		MaxPages: int(c.MaxPages), Schedules: c.schedules(), Sweep: c.SweepAt.Spec, Unknowns: d.unknowns,
 		Rereads: []jobs.RereadEntry{
 			{Kind: walk.Lookback, Span: c.Lookback.Duration, Spec: c.LookbackAt.Spec},
 			{Kind: walk.Rescan, Span: c.Rescan.Duration, Spec: c.RescanAt.Spec},
 		},
 	})
-	key := store.StreamKey{Org: d.org.ID, Account: store.DefaultAccount, Source: pipeline.SourceIPSCAPE}
 	d.refetch = jobs.NewRefetcher(&jobs.Refetcher{DB: d.db.DB, Queue: d.queue, Log: d.log, Now: d.now, Key: key}, entries)
 	for _, e := range entries {
 		key.Stream = e.Stream.Name

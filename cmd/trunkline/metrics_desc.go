@@ -39,6 +39,8 @@ func newStateDescs() stateDescs {
 		{"reconcile_backlog", "Records that wait to be folded.", nil},
 		{"reconcile_oldest_seconds", "For how long the record that waits longest has waited to be folded.", nil},
 		{"quarantine_open", "Open items in quarantine.", []string{"source", "stream"}},
+		{"unknown_names", "Fields, types of objects and columns with values that cannot be read, which a source sent and nobody here knows of.", []string{"source", "stream", "kind"}},
+		{"unknown_seen_total", "How often they were read.", []string{"source", "stream", "kind"}},
 		{"gaps_missing", "Posts that seem to be lost: what an hour without any usually has, or calls without a disposition.", []string{"source", "kind"}},
 		{"dispositions_unmapped", "Codes of the last week's calls that no rule maps.", []string{"source"}},
 		{"dispositions_unmapped_calls", "Calls of the last week whose code no rule maps.", []string{"source"}},

@@ -82,6 +82,10 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, n := range c.last.Quarantine {
 		out.gauge("trunkline_quarantine_open", n.Count, n.A, n.B)
 	}
+	for _, n := range c.last.Unknowns {
+		out.gauge("trunkline_unknown_names", n.Names, n.Source, n.Stream, n.Kind)
+		out.counter("trunkline_unknown_seen_total", n.Seen, n.Source, n.Stream, n.Kind)
+	}
 	out.gauge("trunkline_job_oldest_available_seconds", c.last.OldestJob)
 	out.gauge("trunkline_daemons", c.last.Daemons)
 	out.gauge("trunkline_attention_open", c.last.Notices)

@@ -43,6 +43,7 @@ type activity struct {
 	recording                       recording
 	survey, voicemails              json.RawMessage
 	quality                         number
+	unknown                         []string
 }
 
 type activityTimes struct{ created, joinQueue, answered, hangUp, wrapUp instant }
@@ -75,6 +76,8 @@ func (s Settings) Activity(raw []byte) (Item, error) {
 		FilterTime: a.times.created.t,
 		Values:     a.values(),
 		Unread:     unread,
+		Unknown:    a.unknown,
+		Strange:    strangeType(a.kind),
 		Open:       a.open(),
 		Lead:       a.lead.id(),
 	}
@@ -142,12 +145,13 @@ func (s Settings) parseActivity(payload []byte) (*activity, []string, error) {
 			f.unread = nil
 			a.data(&f)
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 	if f.bad || !a.id.ok || a.id.v <= 0 {
 		return nil, nil, &ItemError{Reason: ReasonNoID}
 	}
+	a.unknown = f.unknown
 	return &a, f.unread, nil
 }
 
@@ -212,7 +216,7 @@ func (a *activity) data(f *fields) {
 		case "callQualityScore":
 			a.quality = f.small("quality_score")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }
@@ -235,7 +239,7 @@ func (t *activityTimes) read(f *fields) {
 		case "wrapUp":
 			t.wrapUp = f.instant("wrapped_up_at")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }
@@ -262,7 +266,7 @@ func (d *durations) read(f *fields) {
 		case "dial":
 			d.dial = f.small("dial_s")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }
@@ -283,7 +287,7 @@ func (r *recording) read(f *fields) {
 		case "deleted":
 			r.deleted = f.flag("recording_deleted")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }

@@ -20,6 +20,7 @@ type attempt struct {
 	phoneIndex, dialStatus     number
 	dialStatusName             text
 	dialled, answered, hangUp  instant
+	unknown                    []string
 }
 
 // DialAttempt converts one item of the dialler attempts. The error is an *ItemError.
@@ -33,7 +34,7 @@ func (s Settings) DialAttempt(raw []byte) (Item, error) {
 		return Item{}, err
 	}
 	item := Item{
-		ObjectID: d.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread,
+		ObjectID: d.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: d.unknown, Strange: strangeType(d.kind),
 		FilterTime: d.dialled.t, Lead: d.lead.id(),
 		Values: []any{
 			d.id.any(), d.activity.any(), d.parent.any(), d.root.any(), d.lead.any(), d.campaign.any(), d.campaignName.any(), d.kind.any(),
@@ -89,12 +90,13 @@ func (s Settings) parseAttempt(payload []byte) (*attempt, []string, error) {
 		case "timestamps":
 			d.timestamps(&f)
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 	if f.bad || !d.id.ok || d.id.v <= 0 {
 		return nil, nil, &ItemError{Reason: ReasonNoID}
 	}
+	d.unknown = f.unknown
 	return &d, f.unread, nil
 }
 
@@ -112,7 +114,7 @@ func (d *attempt) timestamps(f *fields) {
 		case "hangUp":
 			d.hangUp = f.instant("hung_up_at")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }

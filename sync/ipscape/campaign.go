@@ -16,6 +16,7 @@ type campaign struct {
 	running, transfer               boolean
 	paySettings                     number
 	merchant                        text
+	unknown                         []string
 }
 
 // Campaign converts one row of the campaigns. It has no SourceTime: the vendor does not tell when a campaign changed. The
@@ -30,7 +31,7 @@ func (s Settings) Campaign(raw []byte) (Item, error) {
 		return Item{}, err
 	}
 	return Item{
-		ObjectID: c.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread,
+		ObjectID: c.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: c.unknown,
 		Values: []any{
 			c.id.any(), c.title.any(), c.description.any(), c.kind.any(), c.group.any(), c.running.any(), c.transfer.any(),
 			c.paySettings.any(), c.merchant.any(),
@@ -63,12 +64,13 @@ func (s Settings) parseCampaign(payload []byte) (*campaign, []string, error) {
 		case "ipScapePayDetails":
 			c.pay(&f)
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 	if f.bad || !c.id.ok || c.id.v <= 0 {
 		return nil, nil, &ItemError{Reason: ReasonNoID}
 	}
+	c.unknown = f.unknown
 	return &c, f.unread, nil
 }
 
@@ -85,7 +87,7 @@ func (c *campaign) pay(f *fields) {
 		case "merchantAlias":
 			c.merchant = f.text("merchant_alias")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }

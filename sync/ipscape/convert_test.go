@@ -132,6 +132,34 @@ func compareGolden(t *testing.T, file string, got any) {
 	}
 }
 
+// What nobody here knows of is named, wherever it is, and kept; what the contract has is not.
+func TestUnknownIsNamed(t *testing.T) {
+	t.Parallel()
+	s := sydney(t)
+	for _, tt := range []struct {
+		read    func([]byte) (Item, error)
+		raw     string
+		unknown []string
+		strange string
+	}{
+		{
+			s.Activity, `{"v":2,"type":"Fax.Sent","data":{"activityId":1,"mood":{"score":1},"timestamps":{"ringing":"x"},"recordingMetadata":{"codec":"opus"},"durations":{"mute":1}}}`,
+			[]string{"v", "mood", "ringing", "codec", "mute"}, "fax.sent",
+		},
+		{s.Activity, `{"type":"call.inbound","data":{"activityId":1,"survey":{"anything":1},"voicemailMetadata":[{"x":1}]}}`, nil, ""},
+		{s.Lead, `{"leadId":1,"dataFields":{"free":1},"outcomesInfo":{"wins":1},"timestamps":{"seen":"x"},"score":9}`, []string{"wins", "seen", "score"}, ""},
+		{s.LeadList, `{"id":1,"owner":2,"timestamps":{"closed":"x"}}`, []string{"owner", "closed"}, ""},
+		{s.Campaign, `{"campaignId":1,"ipScapePayDetails":{"fee":1},"zone":"x"}`, []string{"fee", "zone"}, ""},
+		{s.User, `{"userId":1,"skills":[]}`, []string{"skills"}, ""},
+		{s.DialAttempt, `{"attemptId":1,"type":"call.preview","cost":1}`, []string{"cost"}, "call.preview"},
+	} {
+		item, err := tt.read([]byte(tt.raw))
+		if err != nil || !cmp.Equal(item.Unknown, tt.unknown) || item.Strange != tt.strange {
+			t.Errorf("%s: unknown %v, type %q, %v", tt.raw, item.Unknown, item.Strange, err)
+		}
+	}
+}
+
 func TestItemErrors(t *testing.T) {
 	t.Parallel()
 	s := sydney(t)

@@ -2,6 +2,7 @@ package ipscape
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -50,6 +51,20 @@ type Item struct {
 	Lead string
 	// Unread names the columns whose value was there and could not be read, or did not fit.
 	Unread []string
+	// Unknown names the members that nobody here knows of, wherever in the item they are. The payload has them.
+	Unknown []string
+	// Strange is the item's type when it is none that the vendor documents; empty for those, and for no type.
+	Strange string
+}
+
+// strangeType returns a type of activity that the vendor does not document (contracts/ipscape.md 6.1).
+func strangeType(kind text) string {
+	switch name := strings.ToLower(strings.TrimSpace(kind.v)); name {
+	case "call.inbound", "call.outbound":
+		return ""
+	default:
+		return name
+	}
 }
 
 // Reasons of an ItemError, beside those of pipeline.UnstorableError.

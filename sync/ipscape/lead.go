@@ -35,6 +35,7 @@ type lead struct {
 	outcomes                   json.RawMessage
 	attempts                   number
 	created, modified, nextTry instant
+	unknown                    []string
 }
 
 // Lead converts one item of the leads list. The error is an *ItemError.
@@ -54,6 +55,7 @@ func (s Settings) Lead(raw []byte) (Item, error) {
 		FilterTime: l.created.t,
 		Values:     l.values(),
 		Unread:     unread,
+		Unknown:    l.unknown,
 	}
 	own := l.created
 	if l.modified.ok {
@@ -115,12 +117,13 @@ func (s Settings) parseLead(payload []byte) (*lead, []string, error) {
 		case "timestamps":
 			l.timestamps(&f)
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 	if f.bad || !l.id.ok || l.id.v <= 0 {
 		return nil, nil, &ItemError{Reason: ReasonNoID}
 	}
+	l.unknown = f.unknown
 	return &l, f.unread, nil
 }
 
@@ -137,7 +140,7 @@ func (l *lead) outcomesInfo(f *fields) {
 			// One object, an array of them or a map by code (contracts/ipscape.md 7, trap 7): kept as it came.
 			l.outcomes = f.structure("outcomes")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }
@@ -156,7 +159,7 @@ func (l *lead) timestamps(f *fields) {
 		case "nextAttempt":
 			l.nextTry = f.instant("next_attempt_at")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 }

@@ -15,6 +15,7 @@ type leadList struct {
 	inDialler    boolean
 	weight       number
 	created      instant
+	unknown      []string
 }
 
 // LeadList converts one item of the lead lists. It has no SourceTime: the vendor does not tell when a list changed. The error
@@ -29,7 +30,7 @@ func (s Settings) LeadList(raw []byte) (Item, error) {
 		return Item{}, err
 	}
 	return Item{
-		ObjectID: l.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread,
+		ObjectID: l.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: l.unknown,
 		Values: []any{
 			l.id.any(), l.name.any(), l.campaign.any(), l.campaignName.any(), l.inDialler.any(), l.weight.int32(), l.created.any(),
 		},
@@ -66,14 +67,15 @@ func (s Settings) parseLeadList(payload []byte) (*leadList, []string, error) {
 					l.created = f.instant("created_at")
 					continue
 				}
-				f.value()
+				f.strange()
 			}
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 	if f.bad || !l.id.ok || l.id.v <= 0 {
 		return nil, nil, &ItemError{Reason: ReasonNoID}
 	}
+	l.unknown = f.unknown
 	return &l, f.unread, nil
 }

@@ -18,6 +18,7 @@ type user struct {
 	loggedIn                           boolean
 	status, timeInStatus               text
 	active                             boolean
+	unknown                            []string
 }
 
 // User converts one item of the users. It has no SourceTime: the vendor tells no times of users. The error is an *ItemError.
@@ -31,7 +32,7 @@ func (s Settings) User(raw []byte) (Item, error) {
 		return Item{}, err
 	}
 	return Item{
-		ObjectID: u.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread,
+		ObjectID: u.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: u.unknown,
 		Values: []any{
 			u.id.any(), u.username.any(), u.first.any(), u.last.any(), u.email.any(), u.kind.any(), u.timezone.any(), u.teams.any(), u.campaigns.any(),
 			u.loggedIn.any(), u.status.any(), u.timeInStatus.any(), u.active.any(),
@@ -74,11 +75,12 @@ func (s Settings) parseUser(payload []byte) (*user, []string, error) {
 		case "accountIsActive":
 			u.active = f.flag("account_is_active")
 		default:
-			f.value()
+			f.strange()
 		}
 	}
 	if f.bad || !u.id.ok || u.id.v <= 0 {
 		return nil, nil, &ItemError{Reason: ReasonNoID}
 	}
+	u.unknown = f.unknown
 	return &u, f.unread, nil
 }

@@ -92,6 +92,19 @@ type fields struct {
 	decoder
 	zone   *time.Location
 	unread []string
+	// unknown are names of members that strange passed over.
+	unknown []string
+}
+
+// maxUnknown bounds how many unknown members of one item are told of.
+const maxUnknown = 32
+
+// strange passes over a member that nobody here knows of, and remembers its name.
+func (f *fields) strange() {
+	if len(f.unknown) < maxUnknown {
+		f.unknown = append(f.unknown, string(f.key))
+	}
+	f.value()
 }
 
 func (f *fields) odd(name string) { f.unread = append(f.unread, name) }
