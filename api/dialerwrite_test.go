@@ -90,6 +90,34 @@ func TestCallEvents(t *testing.T) {
 	}
 }
 
+// TestDispositionWithTheEnd says the outcome with the call's end, as the contract's own sample does: it moves the lead's stage, and the list
+// and the timeline show it.
+func TestDispositionWithTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).start()
+	lead := w.want(http.StatusCreated, "POST", "/v1/leads", wholeLead).Data.ID
+	w.want(http.StatusCreated, "POST", "/v1/dialer/events", fmt.Sprintf(`{"externalCallId":"c-2","userId":%q,"leadId":%q,"eventType":"call_ended","direction":"outbound",
+		"durationSeconds":185,"disposition":"interested","occurredAt":%q}`, user, lead, time.Now().UTC().Format(time.RFC3339)))
+	got := w.want(http.StatusOK, "GET", "/v1/leads/"+lead, "").Data.Attributes
+	if stage, _ := got["stage"].(map[string]any); stage["stageKey"] != "qualified" {
+		t.Errorf("stage %v", stage)
+	}
+	var events, line page
+	w.get("/v1/dialer/events?leadId="+lead).decode(t, &events)
+	if len(events.Data) != 1 || events.Data[0].Attributes["eventType"] != "call_ended" || events.Data[0].Attributes["disposition"] != "interested" {
+		t.Errorf("events %v", events.Data)
+	}
+	w.get("/v1/leads/"+lead+"/timeline").decode(t, &line)
+	told := false
+	for _, e := range line.Data {
+		details, _ := e.Attributes["details"].(map[string]any)
+		told = told || details["newStage"] == "qualified" && details["changedBy"] == user
+	}
+	if !told {
+		t.Errorf("timeline %v", line.Data)
+	}
+}
+
 // checkEventList reads the list by filter and by cursor.
 func (w *world) checkEventList(lead string, at func(int) string) {
 	w.t.Helper()

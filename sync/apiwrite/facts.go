@@ -167,7 +167,7 @@ func event(p *Event) (pipeline.Facts, error) {
 		call.GivenID = p.ExternalCallID
 	}
 	step := pipeline.CallEvent{
-		Type: pipeline.EventType(p.Type), OccurredAt: p.OccurredAt.UTC(), Disposition: p.stepCode(), Codes: pipeline.SourceAPI,
+		Type: pipeline.EventType(p.Type), OccurredAt: p.OccurredAt.UTC(), Disposition: p.Disposition, Codes: pipeline.SourceAPI,
 		Agent: agent, Direction: call.Direction, Seconds: p.Seconds, Notes: p.Notes, Metadata: p.Metadata,
 	}
 	switch step.Type {

@@ -30,15 +30,7 @@ func GivenCallID(key pipeline.CallKey) string {
 
 // StepID is the id of the event's step.
 func (e *Event) StepID() uuid.UUID {
-	return pipeline.StepID(e.Call.key(), pipeline.EventType(e.Type), e.OccurredAt, e.stepCode())
-}
-
-// stepCode is the disposition where it is what the step is about.
-func (e *Event) stepCode() string {
-	if pipeline.EventType(e.Type) == pipeline.EventDisposition {
-		return e.Disposition
-	}
-	return ""
+	return pipeline.StepID(e.Call.key(), pipeline.EventType(e.Type), e.OccurredAt, e.Disposition)
 }
 
 // OptsOut tells whether the event's disposition asks for no more calls. It is decided on the raw code, before any mapping

@@ -248,7 +248,7 @@ func (g *groups) resolve(refs []callRef) (lead int, rule string) {
 func (c *Call) DisposedAt() time.Time {
 	var at time.Time
 	for _, e := range c.Events {
-		if e.Type == EventDisposition && e.OccurredAt.After(at) {
+		if (e.Type == EventDisposition || e.Disposition != "") && e.OccurredAt.After(at) {
 			at = e.OccurredAt
 		}
 	}

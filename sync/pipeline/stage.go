@@ -106,7 +106,8 @@ func (c *Call) moves(rules *Dispositions) []stageMove {
 	}
 	for i := range c.Events {
 		e := &c.Events[i]
-		if e.Type != EventDisposition {
+		// A client of our API may say the disposition with any step, such as the call's end.
+		if e.Disposition == "" {
 			continue
 		}
 		if rule, _ := rules.Of(cmp.Or(e.Codes, c.Key.Dialler), e.Disposition); rule.Stage != "" {
