@@ -60,3 +60,35 @@ func TestSpeedToLead(t *testing.T) {
 		t.Errorf("leads pushed: %v %v", rows, err)
 	}
 }
+
+// TestSpeedOfOddLeads: a lead that was merged is as fast as it was under the id that it was pushed under, and one that was dialled
+// before it came to be has no seconds, in either view.
+func TestSpeedOfOddLeads(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.at(120)
+	created := w.db.Now().Add(-time.Hour)
+	speed := func(dialled time.Duration) (steps string) {
+		t.Helper()
+		id, old := uuid.New(), uuid.New()
+		mustExec(t, w.db, `insert into pipeline.leads (org_id, lead_id, phones, source, priority, stage_key, content_hash, first_source_time, created_at, updated_at,
+			first_dialled_at) values ($1, $2, '{}', 'api', 'normal', 'new_lead', '\x00', $3, $3, $3, $4)`, foldOrg, id, created, created.Add(dialled))
+		mustExec(t, w.db, `insert into pipeline.lead_merges (org_id, lead_id, into_lead_id, merged_at) values ($1, $2, $3, $4)`, foldOrg, old, id, created)
+		mustExec(t, w.db, `insert into ops.deliveries (id, org_id, account_id, destination, operation, class, lead_id, state, source_time, not_before, created_at,
+			sending_at, settled_at, dedupe) values (gen_random_uuid(), $1, 'default', 'dialedin', 'insert_lead', 'rings', $2, 'confirmed', $3, $3, $3::timestamptz + interval '5 s',
+			$3::timestamptz + interval '7 s', $3::timestamptz + interval '9 s', gen_random_uuid()::text)`, foldOrg, old, created)
+		if err := w.db.Pool.QueryRow(t.Context(), `select concat_ws(' ', s.ready_s, s.sent_s, s.accepted_s, coalesce(s.dialled_s::text, '-'), s.waited_s,
+			coalesce(l.speed_to_lead_s::text, '-'), extract(epoch from l.first_pushed_at - l.created_at)::integer)
+			from analytics.speed_to_lead s join analytics.leads l using (org_id, lead_id) where s.lead_id = $1`, id).Scan(&steps); err != nil {
+			t.Fatal(err)
+		}
+		return steps
+	}
+	for dialled, want := range map[time.Duration]string{
+		40 * time.Second: "5 7 9 40 40 40 7", -30 * time.Second: "5 7 9 0 0 0 7", -time.Hour: "5 7 9 - 0 - 7",
+	} {
+		if got := speed(dialled); got != want {
+			t.Errorf("dialled %s after it came to be: %q, want %q", dialled, got, want)
+		}
+	}
+}
