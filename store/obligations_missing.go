@@ -33,19 +33,24 @@ where n.lifted_at is null
 order by n.org_id, n.phone, b.destination
 limit @most`
 
-// ObligeMissing orders the do-not-call entries that are owed and were never ordered: whoever folded an opt-out may not have
-// known of a dialler, because a command ran without its settings or because it was set up later (law 6). It returns how many
-// it ordered. An opt-out that is asked for again by this is harmless at every dialler.
+// ObligeMissing orders the do-not-call entries that are owed and were never ordered: whoever folded an opt-out, or a lead of
+// somebody who had opted out, may not have known of a dialler, because a command ran without its settings or because it was set
+// up later (law 6). It returns how many it ordered. An opt-out that is asked for again by this is harmless at every dialler.
 func (r *Reconciler) ObligeMissing(ctx context.Context) (int, error) {
+	if len(r.Blockers) == 0 {
+		return 0, nil
+	}
 	total := 0
-	for len(r.Blockers) > 0 {
-		n, err := r.obligeBatch(ctx)
-		total += n
-		if err != nil {
-			return total, fmt.Errorf("ordering do-not-call entries that are owed: %w", err)
-		}
-		if n < obligeBatch {
-			break
+	for _, batch := range []func(context.Context) (int, error){r.obligeBatch, r.obligeLateBatch} {
+		for {
+			n, err := batch(ctx)
+			total += n
+			if err != nil {
+				return total, fmt.Errorf("ordering do-not-call entries that are owed: %w", err)
+			}
+			if n < obligeBatch {
+				break
+			}
 		}
 	}
 	return total, nil

@@ -197,18 +197,23 @@ left join pipeline.lead_merges m on m.org_id = d.org_id and m.lead_id = d.lead_i
 where d.org_id = @org and d.operation <> 'dnc_add'
   and (d.lead_id = any(@ids) or d.lead_id in (select lead_id from pipeline.lead_merges where org_id = @org and into_lead_id = any(@ids)))`
 
-// push orders what routes want of changed leads: to be told of changes where they were given before, else the first delivery.
+// push orders what follows from a fold beside the obligations of new opt-outs: those of leads that came after their opt-out, and
+// what routes want of changed leads: to be told of changes where they were given before, else the first delivery.
 func (r *Reconciler) push(ctx context.Context, tx pgx.Tx, f *folded, changed []int) ([]string, error) {
+	late, err := r.obligeLate(ctx, tx, f)
+	if err != nil {
+		return nil, err
+	}
 	routes, err := r.DB.Routes(ctx, tx, f.org)
 	if err != nil || len(routes) == 0 {
-		return nil, err
+		return late, err
 	}
 	told, err := r.update(ctx, tx, f, routes, changed)
 	if err != nil {
 		return nil, err
 	}
 	first, err := r.pushFirst(ctx, tx, f, routes, changed)
-	return append(told, first...), err
+	return slices.Concat(late, told, first), err
 }
 
 // pushFirst orders the first delivery of every changed lead that a route wants and law 7 allows.
