@@ -55,7 +55,7 @@ type Gate struct {
 	cfg     Config
 	// denied remembers that the account was seen as denied, so that Accepted costs nothing otherwise.
 	denied atomic.Bool
-	// probing is set while the request that tests refused credentials is on its way.
+	// probing is set from the grant of a request that tests refused credentials until it is let go.
 	probing atomic.Bool
 
 	mu     sync.Mutex
@@ -202,7 +202,7 @@ func (g *Gate) forget() {
 }
 
 // Recheck fails when the account has been paused or denied since Wait let a request pass. A request that is to test refused
-// credentials is let pass.
+// credentials is let pass, one for each probe that Wait granted.
 func (g *Gate) Recheck(ctx context.Context) error {
 	g.mu.Lock()
 	calm := g.cfg.Now().Before(g.calm)
@@ -223,6 +223,8 @@ func (g *Gate) Recheck(ctx context.Context) error {
 	case b.Denied:
 		return nil
 	}
+	// Somebody else's request was accepted: a probe that was granted before is an ordinary request now.
+	g.probing.Store(false)
 	g.mu.Lock()
 	g.calm = g.cfg.Now().Add(trusted)
 	g.mu.Unlock()

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -251,6 +254,57 @@ func TestRecheckSeesWhatCameSince(t *testing.T) {
 		}
 		if err := one.Recheck(ctx); vendorapi.KindOf(err) != vendorapi.Denied {
 			t.Errorf("rate %v: beside that one %v", rate, err)
+		}
+	}
+}
+
+// TestProbeIsOneRequest: the request that tests refused credentials, made without a turn and without an answer that tells anything,
+// leaves nothing over for one whose turn was taken before the refusal; nor does one that was no test any more when it left.
+func TestProbeIsOneRequest(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0, 50} {
+		a := newAccount(t, rate)
+		one, other := a.gate(), a.gate()
+		ctx := t.Context()
+		var asked atomic.Int64
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.WriteHeader(http.StatusInternalServerError)
+		}))
+		t.Cleanup(server.Close)
+		base, err := url.Parse(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := vendorapi.Client{
+			Vendor: "ipscape", Base: base, HTTP: vendorapi.NewHTTP(), Now: time.Now, Log: slog.New(slog.DiscardHandler), Timeout: 5 * time.Second, Gate: one,
+		}
+		push := vendorapi.Request{Op: "push", Method: http.MethodPost, Path: "/", Push: true, Lane: vendorapi.Live}
+		turn, err := client.Turn(ctx, vendorapi.Live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.Denied(ctx)
+		a.exec(`update ops.budgets set probe_at = now() where org_id = $1`)
+		if _, err := client.Do(ctx, push); vendorapi.KindOf(err) != vendorapi.Unknown {
+			t.Errorf("rate %v: the probe: %v", rate, err)
+		}
+		if _, err := client.Do(turn, push); vendorapi.KindOf(err) != vendorapi.Denied || asked.Load() != 1 {
+			t.Errorf("rate %v: after the probe %v, and %d requests were made, want the probe only", rate, err, asked.Load())
+		}
+
+		a.exec(`update ops.budgets set probe_at = now() where org_id = $1`)
+		if err := one.Wait(ctx, vendorapi.Live); err != nil {
+			t.Errorf("rate %v: the next probe: %v", rate, err)
+		}
+		a.exec(`update ops.budgets set denied_at = null, probe_at = null where org_id = $1`)
+		if err := one.Recheck(ctx); err != nil {
+			t.Errorf("rate %v: once somebody else was accepted: %v", rate, err)
+		}
+		other.Denied(ctx)
+		time.Sleep(150 * time.Millisecond) // what a daemon knows may be a tenth of a second old
+		if err := one.Recheck(ctx); vendorapi.KindOf(err) != vendorapi.Denied {
+			t.Errorf("rate %v: denied again: %v", rate, err)
 		}
 	}
 }

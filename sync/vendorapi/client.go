@@ -31,8 +31,8 @@ type Gate interface {
 	// Wait blocks until one request may start in the lane, and fails with an Error of kind Limited or Denied when the
 	// account is paused or denied for longer than it is worth waiting.
 	Wait(ctx context.Context, lane Lane) error
-	// Recheck looks once more, immediately before a request whose turn was taken ahead, and fails as Wait does when the account
-	// has been paused or denied since.
+	// Recheck looks once more, immediately before each request, and fails as Wait does when the account has been paused or denied
+	// since its turn was taken. It is asked once for each Wait that let a request pass.
 	Recheck(ctx context.Context) error
 	// Limited pauses the account for all lanes and daemons.
 	Limited(ctx context.Context, wait time.Duration)

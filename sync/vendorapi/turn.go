@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // ticket is one request's turn within the budget, taken ahead of the request.
@@ -30,24 +31,30 @@ func (c *Client) Turn(ctx context.Context, lane Lane) (context.Context, error) {
 	return context.WithValue(ctx, ticketKey{}, &ticket{vendor: c.Vendor, lane: lane}), nil
 }
 
-// wait lets one request start: by the turn in its context, or in its lane's time.
+// recheckWithin bounds the look before a request: a database that answers late must not let it leave late, when what was checked
+// before it holds no more.
+const recheckWithin = 2 * time.Second
+
+// wait lets one request start: by the turn in its context, or in its lane's time. Both look once more before they let it go, which
+// is what uses up the one request that may test refused credentials.
 func (c *Client) wait(ctx context.Context, r Request) error {
 	if c.Gate == nil {
 		return nil
 	}
-	if t, ok := ctx.Value(ticketKey{}).(*ticket); ok && t.vendor == c.Vendor && t.lane == r.Lane && t.used.CompareAndSwap(false, true) {
-		err := c.Gate.Recheck(ctx)
-		if _, told := errors.AsType[*Error](err); err != nil && !told {
-			// Whatever it is, nothing has left.
-			err = &Error{Kind: Transient, Err: err}
+	if t, ok := ctx.Value(ticketKey{}).(*ticket); !ok || t.vendor != c.Vendor || t.lane != r.Lane || !t.used.CompareAndSwap(false, true) {
+		if err := c.Gate.Wait(ctx, r.Lane); err != nil {
+			return fmt.Errorf("%s %s: waiting for the account's budget: %w", c.Vendor, r.Op, err)
 		}
-		if err != nil {
-			return fmt.Errorf("%s %s: the account's budget: %w", c.Vendor, r.Op, err)
-		}
-		return nil
 	}
-	if err := c.Gate.Wait(ctx, r.Lane); err != nil {
-		return fmt.Errorf("%s %s: waiting for the account's budget: %w", c.Vendor, r.Op, err)
+	ctx, cancel := context.WithTimeout(ctx, recheckWithin)
+	defer cancel()
+	err := c.Gate.Recheck(ctx)
+	if _, told := errors.AsType[*Error](err); err != nil && !told {
+		// Whatever it is, nothing has left.
+		err = &Error{Kind: Transient, Err: err}
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: the account's budget: %w", c.Vendor, r.Op, err)
 	}
 	return nil
 }
