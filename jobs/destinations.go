@@ -99,6 +99,20 @@ func dialedinChanges(c *dialedin.Client, v deliver.View) map[string]string {
 	return fields
 }
 
+// Tells is store.Reconciler.Tells for the destinations that are set up; one that is not is told all, by a daemon that knows it.
+func Tells(destinations []deliver.Destination) func(destination string, params json.RawMessage, was, now pipeline.LeadView) bool {
+	differs := map[string]func(deliver.View) bool{}
+	for _, d := range destinations {
+		if op, ok := d.Operation(store.OpUpdateLead); ok && op.Differs != nil {
+			differs[d.Name()] = op.Differs
+		}
+	}
+	return func(destination string, params json.RawMessage, was, now pipeline.LeadView) bool {
+		of := differs[destination]
+		return of == nil || of(deliver.View{Delivery: pipeline.Delivery{Params: params}, Lead: now, Phone: now.Phone, Was: &was})
+	}
+}
+
 // Convolo offers the call that rings an agent and then the lead. Convolo cannot be asked what became of a request: an
 // unknown one waits for a webhook with our reference, then for a person (law 5).
 func Convolo(c *convolo.Client) deliver.Destination {

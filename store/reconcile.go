@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -38,6 +39,10 @@ type Reconciler struct {
 	// Sped is told how long after its lead came to be a first push was ordered (ready), or a pushed lead was first dialled or
 	// answered; it may be nil.
 	Sped func(destination, step string, took time.Duration)
+	// Tells says whether an update_lead with these parameters, of a lead that the destination was told as one and that is now the
+	// other, would tell it anything: it may have no field for what changed. Where it is nil, or says yes in error, the update is
+	// decided away when its turn has come.
+	Tells func(destination string, params json.RawMessage, was, now pipeline.LeadView) bool
 
 	// repairing makes a fold write every row, whatever the stored hashes say, and push nothing (law 7).
 	repairing bool

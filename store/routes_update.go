@@ -77,7 +77,8 @@ type pushedLast struct {
 }
 
 // update orders that destinations be told of changes of leads that they were given, for as long as a route leads to them
-// (architecture.md law 7: whatever the lead's age). It returns the destinations that got any.
+// (architecture.md law 7: whatever the lead's age), and where Tells says that they would be told anything: an order takes a turn in
+// the destination's budget. It returns the destinations that got any.
 func (r *Reconciler) update(ctx context.Context, tx pgx.Tx, f *folded, routes []Route, changed []int) ([]string, error) {
 	destinations := slices.DeleteFunc(slices.Clone(updatable), func(d string) bool {
 		return !slices.ContainsFunc(routes, func(route Route) bool { return route.Destination == d })
@@ -110,7 +111,8 @@ func (r *Reconciler) update(ctx context.Context, tx pgx.Tx, f *folded, routes []
 			}
 			continue
 		}
-		if !at.stale(l) {
+		told, now, stale := at.stale(l)
+		if !stale || r.Tells != nil && !r.Tells(at.destination, params, told, now) {
 			continue
 		}
 		orders = append(orders, NewDelivery{
@@ -163,20 +165,21 @@ func (f *folded) lastPushed(ctx context.Context, tx pgx.Tx, destinations []strin
 	return last, nil
 }
 
-// stale tells whether the lead has something that the destination was not told, and did not tell itself. A first push that is
-// still to be sent with the lead as it is then lacks nothing; of what a version before this one sent nobody knows.
-func (at *pushedLast) stale(l *pipeline.Lead) bool {
+// stale tells whether the lead has something that the destination was not told, and did not tell itself, with the lead as it was
+// told and as it is. A first push that is still to be sent with the lead as it is then lacks nothing; of what a version before this
+// one sent nobody knows.
+func (at *pushedLast) stale(l *pipeline.Lead) (told, now pipeline.LeadView, stale bool) {
 	if at.told == nil || at.state == string(pipeline.DeliveryReady) && at.class == string(pipeline.ClassRings) {
-		return false
+		return told, now, false
 	}
-	var told pipeline.LeadView
 	if json.Unmarshal([]byte(*at.told), &told) != nil {
-		return false
+		return told, now, false
 	}
-	left, now := append(theirsOf(l, at.destination), withheldOf(l)...), viewOf(l, at.lead)
+	left := append(theirsOf(l, at.destination), withheldOf(l)...)
+	now = viewOf(l, at.lead)
 	// A lead of which nobody said so is of normal priority in its row, which a request is read from.
 	now.Priority, told.Priority = orElse(now.Priority, defaultPriority), orElse(told.Priority, defaultPriority)
-	return slices.ContainsFunc(now.Differs(told), func(field pipeline.Field) bool { return !slices.Contains(left, field) })
+	return told, now, slices.ContainsFunc(now.Differs(told), func(field pipeline.Field) bool { return !slices.Contains(left, field) })
 }
 
 // withheldOf names the fields that an update leaves as the destination knows them.

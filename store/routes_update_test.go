@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -165,4 +166,33 @@ func TestNamesOfNamesakesAreWithheld(t *testing.T) {
 	if n := countRows(t, w.db, `select count(*) from ops.deliveries where operation = 'update_lead' and params -> 'withheld' = '["contact_first_name", "contact_last_name"]'`); n != 1 {
 		t.Error("the update does not say what it withholds")
 	}
+}
+
+// TestChangesThatNobodyIsToldAreNotOrdered orders nothing at a destination that has no field for what changed, and all that it
+// missed with the next change that it has one for.
+func TestChangesThatNobodyIsToldAreNotOrdered(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.rec.Tells = func(destination string, params json.RawMessage, was, now pipeline.LeadView) bool {
+		var p store.UpdateParams
+		if err := json.Unmarshal(params, &p); err != nil || now.ID == "" || now.Phone != phoneA {
+			t.Errorf("asked of %+v with %s: %v", now, params, err)
+		}
+		return destination != "dialedin" || was.City != now.City
+	}
+	w.routes("dialedin", "", "lendworks", "")
+	w.at(5)
+	lead := func(minute int, city, industry string) {
+		w.land(foldRecord{pipeline.SourceIPSCAPE, "1", minute, pipeline.Facts{Leads: []pipeline.LeadFact{{
+			Keys: []pipeline.Key{ipscapeLead("1"), phone(phoneA)}, Fields: map[pipeline.Field]string{pipeline.FieldCity: city, pipeline.FieldIndustry: industry},
+		}}}})
+		w.drain()
+	}
+	lead(5, "Salem", "bakery")
+	w.arrived()
+	w.at(8)
+	lead(6, "Salem", "forge")
+	w.updates("a change for one of them", 1)
+	lead(7, "Eugene", "forge")
+	w.updates("a change for both", 2)
 }

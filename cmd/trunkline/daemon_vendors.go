@@ -108,6 +108,9 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 	if d.lendworks != nil {
 		destinations = append(destinations, jobs.LendWorks(d.lendworks))
 	}
+	if d.fold != nil {
+		d.fold.Tells = jobs.Tells(destinations)
+	}
 	hours, err := d.cfg.General.hours()
 	if err != nil {
 		return err
