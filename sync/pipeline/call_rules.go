@@ -2,11 +2,7 @@ package pipeline
 
 import (
 	_ "embed" // the rules are a file
-	"encoding/csv"
-	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,74 +34,6 @@ type CallRules struct {
 
 // DefaultCallRules returns the rules that come with this version.
 func DefaultCallRules() (*CallRules, error) { return ParseCallRules(callRulesFile) }
-
-// ParseCallRules reads rules in the form of call_rules.csv: place (US, US-FL, AU), names and zones (separated by |), windows of
-// Monday to Friday, Saturday and Sunday (HH:MM-HH:MM or closed), and the dials to one person allowed in 24 hours (0 = any
-// number). A row for US, the federal rule, must be there. Windows must not cross midnight.
-func ParseCallRules(text string) (*CallRules, error) {
-	file := csv.NewReader(strings.NewReader(text))
-	file.Comment = '#'
-	rows, err := file.ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("reading the call rules: %w", err)
-	}
-	r := &CallRules{byPlace: map[string]*callRule{}, states: map[string]string{}}
-	for _, row := range rows[min(1, len(rows)):] {
-		rule, err := parseCallRule(row)
-		if err != nil {
-			return nil, fmt.Errorf("reading the call rule of %s: %w", row[0], err)
-		}
-		r.byPlace[rule.place] = rule
-		if state, ok := strings.CutPrefix(rule.place, "US-"); ok {
-			for _, name := range append(strings.Split(row[1], "|"), state) {
-				r.states[strings.ToLower(name)] = rule.place
-			}
-		}
-	}
-	if r.byPlace[federal] == nil {
-		return nil, errors.New("reading the call rules: the federal rule is missing")
-	}
-	return r, nil
-}
-
-func parseCallRule(row []string) (*callRule, error) {
-	rule := &callRule{place: row[0]}
-	for name := range strings.SplitSeq(row[2], "|") {
-		if name == "" {
-			continue
-		}
-		zone, err := time.LoadLocation(name)
-		if err != nil {
-			return nil, err
-		}
-		rule.zones = append(rule.zones, zone)
-	}
-	for i, text := range row[3:6] {
-		var w CallWindow
-		if text != "closed" {
-			var err error
-			if w, err = ParseCallWindow(text); err != nil {
-				return nil, err
-			}
-			if w.To < w.From {
-				return nil, errors.New("a window crosses midnight")
-			}
-		}
-		switch i {
-		case 0:
-			for d := time.Monday; d <= time.Friday; d++ {
-				rule.byDay[d] = w
-			}
-		case 1:
-			rule.byDay[time.Saturday] = w
-		default:
-			rule.byDay[time.Sunday] = w
-		}
-	}
-	var err error
-	rule.dailyCap, err = strconv.Atoi(row[6])
-	return rule, err
-}
 
 // Zones returns the zones that the lead may be in. A stated zone is the one. Else they are those of its numbers (LeadZones) and
 // of its stated state together: a number may have been kept after a move. Of a number that is bound to no place the state

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -165,15 +166,40 @@ func TestDialCap(t *testing.T) {
 	}
 }
 
+// TestCallRulesRefuseNonsense: a file that is wrong is refused, with the line and the column of every fault.
 func TestCallRulesRefuseNonsense(t *testing.T) {
 	t.Parallel()
 	const head = "place,names,zones,weekdays,saturday,sunday,daily_cap\n"
-	for _, text := range []string{
-		"", head, head + "US-FL,Florida,,08:00-20:00,08:00-20:00,08:00-20:00,3\n", head + "US,,,20:00-02:00,closed,closed,0\n",
-		head + "US,,Mars/Olympus,08:00-20:00,closed,closed,0\n", head + "US,,,08:00-20:00,closed,closed,many\n", head + "US,,\n",
+	const us = "US,,,08:00-21:00,08:00-21:00,08:00-21:00,0\n"
+	for _, tc := range []struct{ name, text, want string }{
+		{"nothing", "", "place US, is missing"},
+		{"no rows", head, "place US, is missing"},
+		{"no federal rule", head + "US-FL,Florida,America/New_York,08:00-20:00,08:00-20:00,08:00-20:00,3\n", "place US, is missing"},
+		{"other columns", "place,zones\n" + us, "line 1, column 3 (zones): there are 2 columns"},
+		{"columns in another order", "place,names,zones,weekdays,sunday,saturday,daily_cap\n" + us, "line 1, column 5 (saturday): the first line"},
+		{"no first line", us, "line 1, column 1 (place): the first line"},
+		{"too few columns", head + us + "US-FL,Florida\n", "line 3, column 3 (zones): there are 2 columns"},
+		{"too many columns", head + "US,,,08:00-21:00,08:00-21:00,08:00-21:00,0,0\n", "line 2, column 8 (after the last one): there are 8 columns"},
+		{"after a comment", head + "# why\n" + us + "\nUS-FL,Florida,America/New_York,8-20,closed,closed,3\n", "line 5, column 4 (weekdays): want HH:MM-HH:MM"},
+		{"a window across midnight", head + "US,,,20:00-02:00,closed,closed,0\n", "line 2, column 4 (weekdays): the window crosses"},
+		{"no window", head + "US,,,08:00-20:00,,closed,0\n", "line 2, column 5 (saturday): want"},
+		{"closed in other words", head + "US,,,08:00-20:00,closed,never,0\n", "line 2, column 6 (sunday): want"},
+		{"a zone on Mars", head + us + "US-FL,Florida,America/New_York|Mars/Olympus,closed,closed,closed,0\n", "line 3, column 3 (zones): want IANA"},
+		{"a zone of no place", head + us + "US-FL,Florida,EST,closed,closed,closed,0\n", "line 3, column 3 (zones): want IANA"},
+		{"a state without a zone", head + us + "US-FL,Florida,,closed,closed,closed,0\n", "line 3, column 3 (zones): want IANA"},
+		{"no number", head + "US,,,08:00-20:00,closed,closed,many\n", "line 2, column 7 (daily_cap): want"},
+		{"below zero", head + "US,,,08:00-20:00,closed,closed,-1\n", "line 2, column 7 (daily_cap): want"},
+		{"no place", head + us + "Florida,,America/New_York,closed,closed,closed,0\n", "line 3, column 1 (place): want a country"},
+		{"a place twice", head + us + "US,,,07:00-22:00,closed,closed,0\n", "line 3, column 1 (place): the place has a rule"},
+		{"a name twice", head + us + "US-WA,Washington,America/Los_Angeles,closed,closed,closed,0\nUS-DC,Washington,America/New_York,closed,closed,closed,0\n",
+			"line 4, column 2 (names): another state"},
+		{"a country's name", head + us + "AU,Australia,,closed,closed,closed,0\n", "line 3, column 2 (names): only states"},
+		{"a quote that is not closed", head + us + "US-FL,\"Florida,,closed,closed,closed,0\n", "line"},
+		{"every fault", head + "US,,,1,2,3,4\n", "column 6 (sunday)"},
 	} {
-		if _, err := pipeline.ParseCallRules(text); err == nil {
-			t.Errorf("no error for %q", text)
+		rules, err := pipeline.ParseCallRules(tc.text)
+		if err == nil || rules != nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "call_rules.csv") {
+			t.Errorf("%s: error %v, want %q", tc.name, err, tc.want)
 		}
 	}
 }
