@@ -74,13 +74,21 @@ func DialedIn(c *dialedin.Client) deliver.Destination {
 				return c.Update(ctx, v.Lead.ID, dialedinChanges(c, v))
 			},
 		},
+		// A dialler that refuses to note an opt-out may ring who asked it not to: that must not end in silence.
 		pipeline.OperationAddDNC: {
 			Class:      deliver.Repeatable,
 			Obligation: true,
 			Render: func(v deliver.View) string {
 				return rendered(c.Render("InsertDnc", v.Lead))(v)
 			},
-			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) { return c.InsertDNC(ctx, v.Phone) },
+			Send: func(ctx context.Context, v deliver.View) (pipeline.Outcome, error) {
+				o, err := c.InsertDNC(ctx, v.Phone)
+				// A number that DialedIn cannot dial need not be kept from it.
+				if o.State == pipeline.OutcomeRejected && o.Reason != dialedin.ReasonNotNANP {
+					o.State, o.Reason = pipeline.OutcomeUnknown, pipeline.ReasonNeedsPerson
+				}
+				return o, err
+			},
 		},
 	}}}
 }

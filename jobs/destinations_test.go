@@ -2,7 +2,10 @@ package jobs_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -73,5 +76,30 @@ func TestTells(t *testing.T) {
 	now.Industry = "forge"
 	if few("lendworks", params, was, now) {
 		t.Error("lendworks is told its own word")
+	}
+}
+
+// TestRefusedOptOutIsAPersons: DialedIn says no to an opt-out in words of its own. Somebody has to see to it, unless the number is
+// one that DialedIn cannot dial.
+func TestRefusedOptOutIsAPersons(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Result: the list is full") }))
+	t.Cleanup(server.Close)
+	settings := dialedin.Defaults()
+	settings.BaseURL, settings.Token, settings.AccID, settings.Campaign = server.URL, "t0ken-of-a-test", "1234", "c"
+	client, err := dialedin.NewClient(settings, vendorapi.Client{HTTP: vendorapi.NewHTTP(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, ok := jobs.DialedIn(client).Operation(pipeline.OperationAddDNC)
+	if !ok {
+		t.Fatal("no operation")
+	}
+	o, err := op.Send(t.Context(), deliver.View{Phone: "+15032221111"})
+	if o.State != pipeline.OutcomeUnknown || o.Reason != pipeline.ReasonNeedsPerson || o.Detail != "Result: the list is full" || err == nil {
+		t.Errorf("refused: %+v, %v", o, err)
+	}
+	if o, _ = op.Send(t.Context(), deliver.View{Phone: "+61291234567"}); o.State != pipeline.OutcomeRejected || o.Reason != dialedin.ReasonNotNANP {
+		t.Errorf("a number that it cannot dial: %+v", o)
 	}
 }

@@ -51,7 +51,10 @@ func IPSCAPEOptOuts(c *ipscape.Client, leads ipscapeLeads) deliver.Destination {
 						Detail: fmt.Sprintf("%d leads hold the phone, none was completed", len(ids)),
 					}, nil
 				}
-				if err := completeLeads(ctx, c, ids); err != nil {
+				if err := completeLeads(ctx, c, ids); vendorapi.KindOf(err) == vendorapi.Refused {
+					// The leads that the error names may still be dialled: that must not end in silence.
+					return pipeline.Outcome{State: pipeline.OutcomeUnknown, Reason: pipeline.ReasonNeedsPerson}, err
+				} else if err != nil {
 					return pipeline.Outcome{}, err
 				}
 				if len(ids) == 0 {

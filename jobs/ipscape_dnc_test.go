@@ -28,8 +28,8 @@ func (f fixedLeads) IPSCAPELeadsOf(context.Context, uuid.UUID, string, string) (
 	return f, nil
 }
 
-// TestOptOutCompletesEveryLead completes all leads that can be, whatever becomes of the others, and gives an opt-out up only once no
-// lead is left that may do better.
+// TestOptOutCompletesEveryLead completes all leads that can be, whatever becomes of the others, and leaves an opt-out to a person only
+// once no lead is left that may do better.
 func TestOptOutCompletesEveryLead(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -73,14 +73,18 @@ func TestOptOutCompletesEveryLead(t *testing.T) {
 		t.Errorf("complete are %v", done)
 	}
 	delete(answers, "2")
-	if _, err = send("1", "2", "3", "4"); vendorapi.KindOf(err) != vendorapi.Refused || !strings.Contains(err.Error(), "lead 1") || !done["2"] {
+	out, err := send("1", "2", "3", "4")
+	if vendorapi.KindOf(err) != vendorapi.Refused || !strings.Contains(err.Error(), "lead 1") || !done["2"] {
 		t.Errorf("with one refused: %v", err)
+	}
+	if out.State != pipeline.OutcomeUnknown || out.Reason != pipeline.ReasonNeedsPerson {
+		t.Errorf("with one refused: %+v, want it left to a person", out)
 	}
 	if out, err := send("2", "3", "4"); err != nil || out.State != pipeline.OutcomeConfirmed {
 		t.Errorf("with all complete: %v, %v", out, err)
 	}
 	clear(done)
-	out, err := send(slices.Repeat([]string{"5"}, 21)...)
+	out, err = send(slices.Repeat([]string{"5"}, 21)...)
 	if err != nil || out.State != pipeline.OutcomeUnknown || out.Reason != pipeline.ReasonNeedsPerson || len(done) > 0 {
 		t.Errorf("with more leads than anybody has: %v, %v, complete are %v", out, err, done)
 	}
