@@ -162,3 +162,62 @@ func TestLateOutcomeDoesNotOverruleAPerson(t *testing.T) {
 	<-done
 	r.want(id, "rejected", "operator", "", 1)
 }
+
+// stalling is a store after whose next begin this process stands still.
+type stalling struct {
+	*store.DB
+	then func()
+}
+
+func (s *stalling) BeginDeliveries(
+	ctx context.Context, b pipeline.DeliveryBegin, decide func(c *pipeline.DeliveryCandidate, now time.Time) pipeline.DeliveryDecision,
+) ([]pipeline.BegunDelivery, error) {
+	begun, err := s.DB.BeginDeliveries(ctx, b, decide)
+	then := s.then
+	s.then = func() {}
+	then()
+	return begun, err
+}
+
+// TestStalledRequestDoesNotLeave: a process that stood still between commit and request checks again before anything leaves; here
+// somebody opted out meanwhile, and somebody else's delivery was given up as interrupted by another daemon.
+func TestStalledRequestDoesNotLeave(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stall  time.Duration
+		optOut bool
+		swept  bool
+		state  pipeline.DeliveryState
+		reason string
+		sent   int
+	}{
+		"a moment":              {time.Second, false, false, "confirmed", "", 1},
+		"longer":                {6 * time.Second, false, false, "confirmed", "", 1},
+		"past an opt-out":       {6 * time.Second, true, false, "cancelled", "do_not_call", 0},
+		"past the lease's end":  {time.Minute, false, true, "confirmed", "", 1},
+		"past both of the ends": {time.Minute, true, true, "cancelled", "do_not_call", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			lead, phone := r.lead()
+			id := r.order(store.NewDelivery{Operation: "insert_lead", LeadID: lead, Phone: phone})
+			other := r.engine(deliver.Settings{})
+			r.drain(r.engineOn(&stalling{DB: r.db, then: func() {
+				r.clock.Advance(tc.stall)
+				if tc.optOut {
+					r.exec(`insert into pipeline.do_not_call values ($1, $2, 'DNC', 'convoso', now(), null, 'e', now())`, r.org, phone)
+				}
+				if !tc.swept {
+					return
+				}
+				if s, err := other.Sweep(context.Background()); err != nil || s.Recovered != 1 {
+					t.Errorf("swept %+v, %v", s, err)
+				}
+			}}, deliver.Settings{}))
+			r.drain(other)
+			r.want(id, tc.state, tc.reason, "", tc.sent)
+			if d := r.get(id); d.Attempts != tc.sent {
+				t.Errorf("%d attempts count, want %d", d.Attempts, tc.sent)
+			}
+		})
+	}
+}

@@ -11,11 +11,20 @@ import (
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
+// leaveWithin is the part of a lease within which a request must leave once it was committed as being sent. After a longer stall,
+// of the machine or of this process, the checks may hold no more, and another daemon may have begun to search for what never left.
+const leaveWithin = 4
+
 // send makes the request and judges how it ended. A panic, and every error that does not say otherwise, is an outcome that
 // is not known.
 func (e *Engine) send(ctx context.Context, op Operation, v View) (o ended) {
 	if ctx.Err() != nil {
 		return ended{Outcome: pipeline.Outcome{State: pipeline.OutcomeNotSent, Reason: "stopped"}, stopped: true}
+	}
+	if stalled := e.now().Sub(v.Delivery.SendingAt); stalled > e.set.Lease/leaveWithin {
+		e.log.Warn("a delivery is checked again: it did not leave in time", "delivery_id", v.Delivery.ID, "destination", v.Delivery.Destination,
+			"stalled", stalled)
+		return ended{Outcome: pipeline.Outcome{State: pipeline.OutcomeNotSent, Reason: "stalled"}, stopped: true}
 	}
 	stop := ctx
 	ctx, cancel := context.WithTimeout(ctx, e.set.SendTimeout)
