@@ -44,6 +44,12 @@ func TestAgainstSandbox(t *testing.T) {
 	outcome, err := client.Insert(ctx, first)
 	expect("insert", outcome, err, pipeline.OutcomeConfirmed, "")
 	found("after the insert", first.ID, true)
+	box.DialedIn().AddCampaign("Autumn")
+	autumn := c
+	autumn.Campaign = "Autumn"
+	if got, id, err := newClient(t, autumn, base()).Search(ctx, first.ID); !got || id == "" || err != nil {
+		t.Errorf("with another DIALEDIN_CAMPAIGN: Search = %v, %q, %v", got, id, err)
+	}
 	outcome, err = client.Insert(ctx, first)
 	expect("the same again", outcome, err, pipeline.OutcomeRejected, "duplicate_phone")
 

@@ -13,16 +13,26 @@ import (
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-// Search asks whether a lead was inserted in our campaign under clientID, and for the vendor's id of it, which may be empty. It
-// says not found only when the vendor plainly said so; every other answer is an error. A lead that was just inserted may take
+// Search asks whether a lead was inserted under clientID, and for the vendor's id of it, which may be empty: in our campaign, and
+// where it is not found there in all campaigns, since DIALEDIN_CAMPAIGN may have been another one when it was inserted. It says not
+// found only when the vendor plainly said so both times; every other answer is an error. A lead that was just inserted may take
 // a while to be found (contract sections 6 and 9).
 func (c *Client) Search(ctx context.Context, clientID string) (found bool, externalID string, err error) {
 	if !usableID(clientID) {
 		_, err := c.unsent(c.op(nameSearch), pipeline.OutcomeRejected, ReasonNoClientID)
 		return false, "", err
 	}
+	form := c.searchForm(clientID)
+	if found, externalID, err = c.searchOnce(ctx, clientID, form); found || err != nil {
+		return found, externalID, err
+	}
+	form.Del("Campaign")
+	return c.searchOnce(ctx, clientID, form)
+}
+
+func (c *Client) searchOnce(ctx context.Context, clientID string, form url.Values) (found bool, externalID string, err error) {
 	// No answer is quoted below: one with the lead's fields holds names, and here nobody knows which words they are.
-	resp, err := c.post(ctx, c.op(nameSearch), c.searchForm(clientID), nil)
+	resp, err := c.post(ctx, c.op(nameSearch), form, nil)
 	if err != nil {
 		if v, ok := errors.AsType[*vendorapi.Error](err); ok {
 			v.Detail = ""
