@@ -50,7 +50,10 @@ func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadVi
 			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: reason}
 	}
 	outcome, err := c.send(ctx, body, c.personal(lead, params))
-	if outcome.State == pipeline.OutcomeConfirmed && outcome.Reason == "" {
+	if outcome.State == pipeline.OutcomeConfirmed {
+		if outcome.Detail != "" {
+			notes = append([]string{outcome.Detail}, notes...)
+		}
 		outcome.Detail = strings.Join(notes, "; ")
 	}
 	return outcome, err

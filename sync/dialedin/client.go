@@ -81,7 +81,7 @@ func (c *Client) push(ctx context.Context, op operation, form url.Values, person
 	detail := c.api.Mask(normalise(resp.Body[:min(len(resp.Body), 2048)]), personal)
 	if state == pipeline.OutcomeConfirmed {
 		c.api.Log.DebugContext(ctx, "dialedin accepted", "op", op.name, "answer", variant(resp.Body))
-		return pipeline.Outcome{State: state}, nil
+		return pipeline.Outcome{State: state, Detail: detail}, nil
 	}
 	if state == pipeline.OutcomeDenied {
 		c.api.Deny(ctx)
