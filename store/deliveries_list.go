@@ -128,7 +128,10 @@ const openPushSQL = `
 select d.id
 from ops.deliveries d
 where d.org_id = @org
-  and d.lead_id = @lead
+  and d.lead_id = any(array[@lead::uuid] || array(
+    select m.lead_id
+    from pipeline.lead_merges m
+    where m.org_id = @org and m.into_lead_id = @lead))
   and d.destination = @destination
   and d.operation = @operation
   and d.state in ('ready', 'sending', 'unknown')

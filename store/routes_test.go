@@ -238,3 +238,33 @@ func TestPushFailsWithItsWakeUp(t *testing.T) {
 	w.drain()
 	w.want("afterwards", "dialedin insert_lead "+phoneA)
 }
+
+// TestPushOfAMergedLeadByHand: a delivery that is open under the id of a lead that was merged is the lead's own.
+func TestPushOfAMergedLeadByHand(t *testing.T) {
+	t.Parallel()
+	w := newPushWorld(t)
+	w.at(10)
+	w.lead("1", 5, "Salem", phone(phoneA))
+	var lead uuid.UUID
+	if err := w.db.Pool.QueryRow(t.Context(), `select lead_id from pipeline.leads`).Scan(&lead); err != nil {
+		t.Fatal(err)
+	}
+	old := uuid.New()
+	mustExec(t, w.db, `insert into pipeline.lead_merges (org_id, lead_id, into_lead_id, merged_at) values ($1, $2, $3, now())`, foldOrg, old, lead)
+	insertDelivery(t, w.db, foldOrg, "old", "rings", "unknown", phoneA, old)
+	push := func() error {
+		plan, err := w.db.PlanPush(t.Context(), foldOrg, old, "convolo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.db.Push(t.Context(), plan, func(context.Context, pgx.Tx, []string) error { return nil })
+		return err
+	}
+	if err := push(); !errors.Is(err, store.ErrPushOpen) {
+		t.Errorf("pushed beside an unknown delivery: %v", err)
+	}
+	mustExec(t, w.db, `update ops.deliveries set state = 'rejected'`)
+	if err := push(); err != nil {
+		t.Errorf("pushed after it was settled: %v", err)
+	}
+}
