@@ -77,6 +77,12 @@ select
       and (d.sending_at is null or d.sending_at < t.since)
       and (d.created_at <= t.since or d.dedupe not like 'operator %' and l.first_source_time <= t.lost_until)
   ) as may_have_rung,
+  case when d.dedupe = d.lead_id::text or d.operation = 'update_lead' and d.dedupe like '% after %' then array(
+    -- A route ordered it.
+    select r.condition
+    from ops.routes r
+    where r.org_id = d.org_id and r.destination = d.destination and r.removed_at is null
+  ) end as routes,
   case when d.sending_at is not null then d.told::text end as own_told,
   was.told, was.known_as, was.arriving,
   busy.in_flight, busy.unknown_at, busy.rung_at,
@@ -197,7 +203,7 @@ func deliveryCandidates(ctx context.Context, q Queryer, ids []uuid.UUID, now tim
 	for i := range found {
 		candidates[i] = found[i].candidate()
 	}
-	return candidates, nil
+	return candidates, noteUnrouted(ctx, q, found, candidates)
 }
 
 // DeliveryView reads one delivery with its lead as it is now.
@@ -277,6 +283,7 @@ type candidateRow struct {
 	DialledAt   *time.Time
 	Dials       []time.Time
 	MayHaveRung *bool
+	Routes      *[]string
 	OwnTold     *string
 	Told        *string
 	KnownAs     *string

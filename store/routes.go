@@ -174,7 +174,7 @@ select origin from found`
 // ErrRouteOfEnvironment means that a route is TRUNKLINE_PUSH's, which alone can take it away.
 var ErrRouteOfEnvironment = errors.New("the route is one of TRUNKLINE_PUSH: take it out there, and start the daemon anew")
 
-// RemoveRoute takes away a route that a person added. What it has ordered stays ordered.
+// RemoveRoute takes away a route that a person added. What it has ordered is sent only if another route wants it (noteUnrouted).
 func (db *DB) RemoveRoute(ctx context.Context, org, id uuid.UUID) error {
 	var origin string
 	err := db.Pool.QueryRow(ctx, routeRemoveSQL, pgx.StrictNamedArgs{"org": org, "id": id, "now": db.Now()}).Scan(&origin)

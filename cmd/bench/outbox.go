@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -88,6 +89,9 @@ returning lead_id, phone`
 func (b *base) orderDeliveries(ctx context.Context, n int) error {
 	org, err := b.EnsureDefault(ctx)
 	if err != nil {
+		return err
+	}
+	if _, err := b.AddRoute(ctx, org.ID, instant{}.Name(), pipeline.Condition{}); err != nil && !errors.Is(err, store.ErrRouteExists) {
 		return err
 	}
 	rows, err := b.Pool.Query(ctx, outboxLeadsSQL, org.ID, n)

@@ -104,7 +104,7 @@ func (p *program) routesRemoveCommand() *cobra.Command {
 	var org string
 	cmd := &cobra.Command{
 		Use:     "remove ID",
-		Short:   "Take away a route that was added by command; what it ordered stays ordered",
+		Short:   "Take away a route that was added by command; what it ordered is not sent any more, unless another route wants it",
 		Example: "  trunkline routes remove 0198…",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -120,7 +120,7 @@ func (p *program) routesRemoveCommand() *cobra.Command {
 				if err := d.RemoveRoute(ctx, id, route); err != nil {
 					return err
 				}
-				fmt.Fprintln(p.stderr, "deliveries that it ordered stay: trunkline deliveries list --state ready")
+				fmt.Fprintln(p.stderr, "what it ordered and no other route wants ends as cancelled, no_route, when its turn comes: trunkline deliveries list")
 				return nil
 			})
 		},

@@ -38,6 +38,9 @@ func BenchmarkOutbox(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if _, err := db.AddRoute(ctx, org, "dialedin", pipeline.Condition{}); err != nil {
+		b.Fatal(err)
+	}
 	orders, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.NewDelivery, error) {
 		n := store.NewDelivery{Org: org, Account: "default", Destination: "dialedin", Operation: "insert_lead", Class: deliver.Rings, SourceTime: noon}
 		err := row.Scan(&n.LeadID, &n.Phone)

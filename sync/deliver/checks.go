@@ -163,6 +163,10 @@ func (r *round) route(c *checked) (string, *pipeline.DeliveryChange) {
 	if !c.known {
 		return "unknown operation", hold(pipeline.HoldOperation, c.now.Add(operationWait))
 	}
+	if c.Unrouted && (c.class != Keyed || c.Delivery.FirstSentAt.IsZero()) {
+		// One that may have arrived is repeated until its key tells: the lead may be there.
+		return "none wants it any more", end(pipeline.DeliveryCancelled, pipeline.ReasonNoRoute)
+	}
 	return passed, nil
 }
 

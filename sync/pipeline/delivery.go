@@ -85,6 +85,8 @@ const (
 	ReasonNoValidPhone = "no_valid_phone"
 	// ReasonLeadGone goes with cancelled: the lead exists no more.
 	ReasonLeadGone = "lead_gone"
+	// ReasonNoRoute goes with cancelled: no route leads there any more that takes the lead as it is.
+	ReasonNoRoute = "no_route"
 	// ReasonMerged goes with cancelled: the lead became part of another one, which has the same delivery.
 	ReasonMerged = "merged"
 	// ReasonInterrupted goes with unknown: the daemon that was sending is gone.

@@ -37,6 +37,8 @@ type DeliveryCandidate struct {
 	Optout string
 	// Lifted tells that an opt-out of the delivery's phone was lifted.
 	Lifted bool
+	// Unrouted tells that a route ordered the delivery, and that no route wants the lead there any more.
+	Unrouted bool
 	// Superseded tells that the lead was merged into one that has the same delivery.
 	Superseded bool
 	// RungAt is the last time another ringing delivery was sent to one of the phones, at this destination, and confirmed.
