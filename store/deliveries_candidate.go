@@ -68,6 +68,18 @@ select
       and e.operation = d.operation
       and e.id <> d.id
       and e.state not in ('rejected', 'expired', 'cancelled')
+  ) or d.dedupe not like 'operator %' and exists (
+    -- The lead was sent under an id that was merged into it, or into which this one was.
+    select 1
+    from pipeline.lead_merges o
+    join ops.deliveries e
+      on e.org_id = o.org_id and e.lead_id = o.lead_id
+    where o.org_id = d.org_id
+      and o.into_lead_id = l.lead_id
+      and o.lead_id <> d.lead_id
+      and e.destination = d.destination
+      and e.operation = d.operation
+      and e.state in ('sending', 'unknown', 'confirmed')
   ) as superseded,
   d.class = 'rings' and exists (
     -- It may have rung in a time of which the database remembers nothing: ordered before, or for a lead that is told again.

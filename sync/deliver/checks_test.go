@@ -296,6 +296,48 @@ func TestMergedLead(t *testing.T) {
 	r.want(own, "confirmed", "", "", 1)
 }
 
+// TestLeadThatWasSentUnderAnotherId: a lead that waits is not sent once another one, which was sent, has become part of it, or once
+// both have become part of a third; one that was only refused there is. A person's order stands.
+func TestLeadThatWasSentUnderAnotherId(t *testing.T) {
+	for name, tc := range map[string]struct {
+		other, dedupe string
+		third         bool
+		state         pipeline.DeliveryState
+		reason        string
+		sent          int
+	}{
+		"confirmed":             {"confirmed", "", false, "cancelled", "merged", 0},
+		"unknown":               {"unknown", "", false, "cancelled", "merged", 0},
+		"refused":               {"rejected", "", false, "confirmed", "", 1},
+		"into a third":          {"confirmed", "", true, "cancelled", "merged", 0},
+		"by hand":               {"confirmed", "operator 1", false, "confirmed", "", 1},
+		"by hand, into a third": {"confirmed", "operator 2", true, "confirmed", "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			sent, phone := r.lead()
+			into, waits := r.lead()
+			twin := r.order(store.NewDelivery{Operation: "insert_lead", LeadID: sent, Phone: phone})
+			r.exec(`update ops.deliveries set state = $2, hold = case when $2 = 'unknown' then 'person' end, sending_at = $3, settled_at = $3 where id = $1`,
+				twin, tc.other, noon.Add(-3*time.Hour))
+			id := r.order(store.NewDelivery{Operation: "insert_lead", LeadID: into, Phone: waits, Dedupe: tc.dedupe})
+			if tc.third {
+				merged := into
+				into, _ = r.lead()
+				r.exec(`delete from pipeline.leads where lead_id = $1`, merged)
+				r.exec(`insert into pipeline.lead_merges values ($1, $2, $3, now())`, r.org, merged, into)
+			}
+			r.exec(`delete from pipeline.leads where lead_id = $1`, sent)
+			r.exec(`insert into pipeline.lead_merges values ($1, $2, $3, now())`, r.org, sent, into)
+			r.drain(r.engine(deliver.Settings{}))
+			d := r.get(id)
+			if d.State != tc.state || d.Reason != tc.reason || r.vendor.Sent(id) != tc.sent {
+				t.Errorf("is %s, %q, sent %d times; want %s, %q, %d", d.State, d.Reason, r.vendor.Sent(id), tc.state, tc.reason, tc.sent)
+			}
+		})
+	}
+}
+
 // TestSearchGoesByTheIdThatWasSent: a lead that is merged between send and search is still known to the vendor by its old id.
 func TestSearchGoesByTheIdThatWasSent(t *testing.T) {
 	r := newRig(t)
