@@ -104,14 +104,16 @@ func TestSecretsNeverShow(t *testing.T) {
 		dbPassword         = "db-password-5c2e9f10b7"
 	)
 	r := newRig(t, sandbox.Options{Seed: 17, Activities: 60, Leads: 40, Posts: 40}, map[string]string{
-		"TRUNKLINE_LOG_LEVEL": "debug", "TRUNKLINE_API_KEY": apiKey, "TRUNKLINE_ADMIN_TOKEN": adminToken,
+		"TRUNKLINE_LOG_LEVEL": "debug", "TRUNKLINE_API_KEY": apiKey, "TRUNKLINE_ADMIN_TOKEN": adminToken, "TRUNKLINE_PUSH": "dialedin,convolo,lendworks",
 		"TRUNKLINE_WEBHOOK_ALLOW_CIDRS": "127.0.0.0/8", "DIALEDIN_TIMEOUT": "1s", "DIALEDIN_RECONCILE_DELAY": "1s", "CONVOLO_TIMEOUT": "1s", "IPSCAPE_TIMEOUT": "2s",
 	})
 	r.env["DATABASE_URL"] = withPassword(t, r.dsn, dbPassword)
 	secrets := map[string]string{
 		"TRUNKLINE_API_KEY": apiKey, "TRUNKLINE_ADMIN_TOKEN": adminToken, "DATABASE_URL's password": dbPassword,
 	}
-	for _, name := range []string{"IPSCAPE_TOKEN", "DIALEDIN_TOKEN", "CONVOLO_API_KEY", "CONVOLO_WIDGET_KEY", "CONVOSO_ORG_TOKEN"} {
+	for _, name := range []string{
+		"IPSCAPE_TOKEN", "DIALEDIN_TOKEN", "CONVOLO_API_KEY", "CONVOLO_WIDGET_KEY", "CONVOSO_ORG_TOKEN", "LENDWORKS_API_KEY", "LENDWORKS_WEBHOOK_SECRET",
+	} {
 		secrets[name] = r.env[name]
 	}
 	h := haul{}
@@ -185,8 +187,8 @@ func withPassword(t testing.TB, dsn, password string) string {
 func (r *rig) failEverywhere(d *child, h haul, secrets map[string]string) {
 	r.Helper()
 	// Words such as "token" would make DialedIn's answers a refusal of our credentials, after which it is left alone.
-	echo := fmt.Sprintf(`{"error":"cannot process","sent":[%q,"Bearer %s",%q,%q,"PrimaryPhone=%s&t=%s",%q]}`,
-		secrets["DIALEDIN_TOKEN"], secrets["IPSCAPE_TOKEN"], secrets["CONVOLO_API_KEY"], secrets["CONVOLO_WIDGET_KEY"],
+	echo := fmt.Sprintf(`{"error":"cannot process","sent":[%q,"Bearer %s","Bearer %s",%q,%q,"PrimaryPhone=%s&t=%s",%q]}`,
+		secrets["DIALEDIN_TOKEN"], secrets["IPSCAPE_TOKEN"], secrets["LENDWORKS_API_KEY"], secrets["CONVOLO_API_KEY"], secrets["CONVOLO_WIDGET_KEY"],
 		strings.TrimPrefix(youngPhone(11), "+1"), secrets["DIALEDIN_TOKEN"], youngPhone(11))
 	head := http.Header{"X-Echo": {secrets["IPSCAPE_TOKEN"]}, "Location": {"https://elsewhere.invalid/?token=" + secrets["DIALEDIN_TOKEN"]}}
 	fault := func(vendor, op string, kind sandbox.FaultKind, status int) sandbox.Fault {
@@ -202,6 +204,8 @@ func (r *rig) failEverywhere(d *child, h haul, secrets map[string]string) {
 		fault(sandbox.VendorConvolo, sandbox.OpAddCall, sandbox.FaultStatus, 400),
 		fault(sandbox.VendorConvolo, sandbox.OpAddCall, sandbox.FaultHang, 0),
 		fault(sandbox.VendorConvolo, sandbox.OpAddCall, sandbox.FaultStatus, 302),
+		fault(sandbox.VendorLendWorks, sandbox.OpCreateLendWorksLead, sandbox.FaultStatus, 500),
+		fault(sandbox.VendorLendWorks, sandbox.OpCreateLendWorksLead, sandbox.FaultStatus, 422),
 		fault(sandbox.VendorIPSCAPE, sandbox.OpListActivities, sandbox.FaultStatus, 500),
 		fault(sandbox.VendorIPSCAPE, sandbox.OpListActivities, sandbox.FaultStall, 0),
 		fault(sandbox.VendorIPSCAPE, sandbox.OpListActivities, sandbox.FaultStatus, 302),
