@@ -96,10 +96,10 @@ func TestStepsOfOddLeads(t *testing.T) {
 
 	w.lead("one", 10, "Salem", phone("+15032221113"))
 	w.lead("two", 11, "Salem", phone("+15032221114"))
-	dialled("one", 12*time.Minute)
-	want("one of two leads", "dialedin dialled 2m0s")
+	dialled("two", 12*time.Minute)
+	want("one of two leads", "dialedin dialled 1m0s")
 	w.lead("one", 12, "Salem", phone("+15032221113"), ipscapeLead("two"))
-	dialled("two", 13*time.Minute)
+	dialled("one", 13*time.Minute)
 	want("once they are one lead")
 
 	w.lead("younger", 10, "Salem", phone("+15032221115"))

@@ -191,8 +191,10 @@ func TestCallRulesRefuseNonsense(t *testing.T) {
 		{"below zero", head + "US,,,08:00-20:00,closed,closed,-1\n", "line 2, column 7 (daily_cap): want"},
 		{"no place", head + us + "Florida,,America/New_York,closed,closed,closed,0\n", "line 3, column 1 (place): want a country"},
 		{"a place twice", head + us + "US,,,07:00-22:00,closed,closed,0\n", "line 3, column 1 (place): the place has a rule"},
-		{"a name twice", head + us + "US-WA,Washington,America/Los_Angeles,closed,closed,closed,0\nUS-DC,Washington,America/New_York,closed,closed,closed,0\n",
-			"line 4, column 2 (names): another state"},
+		{
+			"a name twice", head + us + "US-WA,Washington,America/Los_Angeles,closed,closed,closed,0\nUS-DC,Washington,America/New_York,closed,closed,closed,0\n",
+			"line 4, column 2 (names): another state",
+		},
 		{"a country's name", head + us + "AU,Australia,,closed,closed,closed,0\n", "line 3, column 2 (names): only states"},
 		{"a quote that is not closed", head + us + "US-FL,\"Florida,,closed,closed,closed,0\n", "line"},
 		{"every fault", head + "US,,,1,2,3,4\n", "column 6 (sunday)"},
