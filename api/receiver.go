@@ -93,7 +93,7 @@ func (s *Server) receive(rc *receiver) handler {
 			Query: r.URL.RawQuery, Body: body,
 		}
 		found := s.readPost(r, rc, &post)
-		if err := s.cfg.Intake.Accept(context.WithoutCancel(r.Context()), post); err != nil {
+		if err := s.commitPost(context.WithoutCancel(r.Context()), &post, &found); err != nil {
 			// Whatever the reason, the sender must not take the post for kept.
 			s.metrics.post(ingestUnavailable)
 			return unavailable(err)

@@ -36,10 +36,19 @@ type route struct {
 	handle handler
 }
 
-// ServeHTTP checks the credentials and calls the handler.
+// ServeHTTP notes whose request it is, and serves it.
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := exchangeOf(r)
 	ex.route, ex.quiet, ex.receiver = rt.path, rt.quiet, rt.access == receiving
+	if rt.server.cfg.Trace.On() && (!rt.quiet || rt.access == receiving) {
+		rt.traced(w, r, ex)
+		return
+	}
+	rt.serve(w, r, ex)
+}
+
+// serve checks the credentials and calls the handler.
+func (rt *route) serve(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	err := rt.admit(r, ex)
 	if ex.caller != nil && (rt.access == keyed || rt.access == operating) {
 		// Every request of a known key counts, one that its level does not allow too.

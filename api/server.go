@@ -19,6 +19,7 @@ import (
 
 	"github.com/trunkline/trunkline/api/console"
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/tracing"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
@@ -98,6 +99,8 @@ type Config struct {
 	Metrics *prometheus.Registry
 	// BodyTimeout limits how long a body may take; optional, 10 s.
 	BodyTimeout time.Duration
+	// Trace is told of every request, but not of those that ask how the server is; optional.
+	Trace *tracing.Tracer
 }
 
 func (c *Config) missing() error {

@@ -7,6 +7,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // drain works until there is nothing left to do, or until its turn is over and store.ErrMore says so. It tells how much it did.
@@ -16,7 +17,8 @@ type drain interface {
 
 // turn drains once. The job comes back at once while there is more to do.
 func turn(ctx context.Context, d drain) error {
-	_, err := d.Drain(ctx)
+	n, err := d.Drain(ctx)
+	tracing.Current(ctx).Count(tracing.Worked, n)
 	if errors.Is(err, store.ErrMore) {
 		return river.JobSnooze(0)
 	}
@@ -55,7 +57,8 @@ type deliverWorker struct {
 
 // Work sends what is due at the destination.
 func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
-	_, err := w.engine.Drain(ctx, job.Args.Destination)
+	n, err := w.engine.Drain(ctx, job.Args.Destination)
+	tracing.Current(ctx).Count(tracing.Worked, n)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/trunkline/trunkline/store"
 )
@@ -29,6 +30,7 @@ type Queue struct {
 func NewQueue(pool *pgxpool.Pool, log *slog.Logger) (*Queue, error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: store.RiverSchema, Logger: log, FetchCooldown: fetchCooldown, FetchPollInterval: time.Second,
+		Middleware: []rivertype.Middleware{&traced{}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the job queue: %w", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // Times of River's clients.
@@ -28,7 +29,7 @@ const (
 )
 
 // WorkersConfig is what the workers run on. Missing, Stats, Refetch and Drift may be nil where nothing asks for them; every other field
-// but SoftStop must be set.
+// but SoftStop and Trace must be set.
 type WorkersConfig struct {
 	Pool *pgxpool.Pool
 	Log  *slog.Logger
@@ -48,6 +49,8 @@ type WorkersConfig struct {
 	Drift        looker
 	// SoftStop is how long a stop waits for running jobs before it cancels them; 30 s.
 	SoftStop time.Duration
+	// Trace is told of every job.
+	Trace *tracing.Tracer
 }
 
 // Workers work the queues.
@@ -92,12 +95,17 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	if cfg.SoftStop == 0 {
 		cfg.SoftStop = 30 * time.Second
 	}
+	middleware := []rivertype.Middleware{&outcome{now: cfg.Now, log: cfg.Log}}
+	if cfg.Trace.On() {
+		// Outermost, so that it sees what becomes of the job.
+		middleware = append([]rivertype.Middleware{&traced{tracer: cfg.Trace}}, middleware...)
+	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:                      store.RiverSchema,
 		Logger:                      cfg.Log,
 		Queues:                      queues,
 		Workers:                     workers,
-		Middleware:                  []rivertype.Middleware{&outcome{now: cfg.Now, log: cfg.Log}},
+		Middleware:                  middleware,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             cfg.SoftStop,

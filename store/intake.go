@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // IntakeConfig sizes the group commit of posts; zero values take the defaults named there, which were measured
@@ -50,6 +52,8 @@ type Intake struct {
 type intakeItem struct {
 	post Post
 	done chan error // one answer, buffered: nobody may be waiting any more
+	// from is where the post came in, within a trace.
+	from tracing.Place
 }
 
 // NewIntake makes an intake on the database. Start it before use.
@@ -106,7 +110,7 @@ func (in *Intake) Stop(ctx context.Context) error {
 // refuses this very post. A caller that goes away (ctx) is no reason to drop what it sent: the post is committed all the
 // same.
 func (in *Intake) Accept(ctx context.Context, post Post) error {
-	item := &intakeItem{post: post, done: make(chan error, 1)}
+	item := &intakeItem{post: post, done: make(chan error, 1), from: tracing.PlaceOf(ctx)}
 	timer := time.NewTimer(in.cfg.Timeout)
 	defer timer.Stop()
 	if err := in.push(item); err != nil {
@@ -183,7 +187,8 @@ func (in *Intake) gather(first *intakeItem) []*intakeItem {
 func (in *Intake) commit(group []*intakeItem) {
 	ctx, cancel := context.WithTimeout(context.Background(), in.cfg.Timeout)
 	defer cancel()
-	in.commitAll(ctx, group)
+	// A group has one wake-up job, which goes on in the trace of its first post.
+	in.commitAll(group[0].from.On(ctx), group)
 }
 
 // commitAll commits items in one transaction. A group that the database refuses is halved until the row at fault stands

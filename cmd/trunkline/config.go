@@ -14,6 +14,7 @@ type config struct {
 	Convoso  convosoConfig
 	// LendWorks is both a destination and a source.
 	LendWorks lendworksConfig
+	Tracing   tracingConfig
 }
 
 type generalConfig struct {
@@ -142,4 +143,17 @@ type lendworksConfig struct {
 	Leads         cronSpec         `env:"LENDWORKS_SCHEDULE_LEADS, default=@every 1m" help:"cron, @every or off"`
 	LookbackAt    cronSpec         `env:"LENDWORKS_SCHEDULE_LOOKBACK, default=@every 1h" help:"cron, @every or off"`
 	RescanAt      cronSpec         `env:"LENDWORKS_SCHEDULE_RESCAN, default=@daily" help:"cron, @every or off"`
+}
+
+// tracingConfig is what we read of OpenTelemetry's own environment. What else there is of it, its library reads.
+type tracingConfig struct {
+	Exporter       exporterName     `env:"OTEL_TRACES_EXPORTER" help:"otlp or none; empty takes otlp where an endpoint is set, else none"`
+	Endpoint       httpURL          `env:"OTEL_EXPORTER_OTLP_ENDPOINT" help:"collector of traces, such as http://127.0.0.1:4318; /v1/traces is added; empty sends none"`
+	TracesEndpoint httpURL          `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" help:"the same as a whole address, to which nothing is added; goes before it"`
+	Headers        vendorapi.Secret `env:"OTEL_EXPORTER_OTLP_HEADERS" help:"headers for the collector, name=value, percent-encoded, comma list"`
+	TracesHeaders  vendorapi.Secret `env:"OTEL_EXPORTER_OTLP_TRACES_HEADERS" help:"the same for traces alone; goes before it"`
+	Protocol       string           `env:"OTEL_EXPORTER_OTLP_PROTOCOL, default=http/protobuf" help:"http/protobuf or http/json"`
+	TracesProtocol string           `env:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" help:"the same for traces alone; goes before it"`
+	Service        string           `env:"OTEL_SERVICE_NAME, default=trunkline" help:"what the collector is told that this is"`
+	Disabled       bool             `env:"OTEL_SDK_DISABLED, default=false" help:"true sends no traces, whatever else is set"`
 }

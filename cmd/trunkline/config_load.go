@@ -240,7 +240,7 @@ func (c *config) contradictions() []error {
 	needs(c.Convolo.APIKey != "", "CONVOLO_API_KEY", "CONVOLO_WIDGET_KEY", c.Convolo.WidgetKey != "")
 	needs(c.Convoso.APIURL != "", "CONVOSO_API_URL", "CONVOSO_AUTH_TOKEN", c.Convoso.AuthToken != "")
 	needs(c.Convoso.AuthToken != "", "CONVOSO_AUTH_TOKEN", "CONVOSO_API_URL", c.Convoso.APIURL != "")
-	return append(faults, c.vendorFaults()...)
+	return append(append(faults, c.vendorFaults()...), c.Tracing.faults()...)
 }
 
 // secrets returns every secret that is set, to be masked wherever text from outside is shown.
@@ -254,5 +254,5 @@ func (c *config) secrets() []vendorapi.Secret {
 	for _, value := range c.IPSCAPE.ExtraHeaders {
 		out = append(out, vendorapi.Secret(value))
 	}
-	return out
+	return append(out, c.Tracing.secrets()...)
 }

@@ -26,6 +26,8 @@ import (
 	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/lendworks"
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/tracing"
+	"github.com/trunkline/trunkline/sync/tracing/otlp"
 	"github.com/trunkline/trunkline/sync/walk"
 	"github.com/trunkline/trunkline/sync/webhook"
 )
@@ -41,6 +43,9 @@ type daemon struct {
 	metrics  *metrics
 	registry *prometheus.Registry
 	http     *http.Client
+	// traces leads to the collector and is nil without one; so is trace then, which begins no spans.
+	traces *otlp.Exporter
+	trace  *tracing.Tracer
 
 	// facts says what a record of any source tells.
 	facts   func(*pipeline.Record) (pipeline.Facts, error)
@@ -96,9 +101,10 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, d *database) 
 	dm := &daemon{cfg: cfg, log: log, now: time.Now, db: d, id: uuid.New(), registry: prometheus.NewRegistry(), http: newVendorHTTP()}
 	dm.pulses, dm.manager = newPulses(dm.now), &serviceManager{notify: notifySystemd, log: log}
 	for _, step := range []func(context.Context) error{
-		dm.migrate, dm.buildMetrics, dm.buildFacts, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDrift, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
+		dm.migrate, dm.buildTraces, dm.buildMetrics, dm.buildFacts, dm.buildQueue, dm.buildStreams, dm.buildReconcile, dm.buildDrift, dm.buildDeliveries, dm.buildInbox, dm.buildWebhooks, dm.buildJobs, dm.buildAPI,
 	} {
 		if err := step(ctx); err != nil {
+			dm.stopTraces(ctx)
 			return nil, errors.Join(err, d.Close(context.WithoutCancel(ctx)))
 		}
 	}
@@ -178,7 +184,7 @@ func (d *daemon) buildStreams(ctx context.Context) error {
 		d.walkStore.Again = d.refetch.Again
 	}
 	d.runner = &walk.Runner{
-		Store: d.walkStore, Now: d.now, Log: d.log, Observe: d.metrics.walked,
+		Store: d.walkStore, Now: d.now, Log: d.log, Observe: d.metrics.walked, Trace: d.trace,
 		Streams: func(w walk.Walk) (*walk.Stream, bool) {
 			s := find(w.Source, w.Stream)
 			if s == nil || s.key.Org != w.Org || s.key.Account != w.Account {
@@ -264,7 +270,10 @@ func (d *daemon) replayer(patience time.Duration) *jobs.Replayer {
 func (d *daemon) buildJobs(context.Context) (err error) {
 	workers := jobs.WorkersConfig{
 		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Backfills: d.db.DB, Reconcile: d.fold, Inbox: d.inbox,
-		Deliver: d.engine, Destinations: d.engine.Destinations(), Webhooks: d.webhooks, Upkeep: d.upkeep(), Missing: d.missing, SoftStop: d.budget().soft,
+		Deliver: d.engine, Destinations: d.engine.Destinations(), Webhooks: d.webhooks, Upkeep: d.upkeep(), Missing: d.missing, SoftStop: d.budget().soft, Trace: d.trace,
+	}
+	if d.trace.On() {
+		workers.Reconcile = jobs.TracedFold{Fold: d.fold, Tracer: d.trace}
 	}
 	if d.stats != nil {
 		workers.Stats, workers.Refetch = d.stats, d.refetch
@@ -362,7 +371,7 @@ func (d *daemon) buildAPI(ctx context.Context) (err error) {
 			{Name: "database", Run: d.db.Writable},
 			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},
 		},
-		Metrics: d.registry,
+		Metrics: d.registry, Trace: d.trace,
 	})
 	return err
 }

@@ -150,6 +150,7 @@ func (d *daemon) stop(ctx context.Context) error {
 		errs = append(errs, d.workers.Stop(ctx))
 	}
 	d.background.Wait()
+	d.stopTraces(ctx)
 	d.farewell(ctx)
 	errs = append(errs, d.db.Close(context.WithoutCancel(ctx)))
 	err := errors.Join(errs...)

@@ -39,7 +39,7 @@ func (d *daemon) vendorClient(ctx context.Context, source pipeline.Source, perSe
 		return vendorapi.Client{}, err
 	}
 	d.metrics.budget.WithLabelValues(string(source)).Set(float64(perSecond))
-	return vendorapi.Client{HTTP: d.http, Now: d.now, Log: d.log, Gate: g, Observe: d.metrics.requested, Secrets: d.cfg.secrets()}, nil
+	return vendorapi.Client{HTTP: d.http, Now: d.now, Log: d.log, Gate: g, Observe: d.metrics.requested, Trace: d.trace, Secrets: d.cfg.secrets()}, nil
 }
 
 func (d *daemon) addIPSCAPE(ctx context.Context) error {
@@ -117,7 +117,7 @@ func (d *daemon) buildDeliveries(ctx context.Context) error {
 	}
 	d.engine, err = deliver.New(deliver.Config{
 		Store: d.db.DB, Destinations: destinations, Hours: hours,
-		Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.delivered, Sped: d.metrics.sped,
+		Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.delivered, Sped: d.metrics.sped, Trace: d.trace,
 		Settings: deliver.Settings{
 			DialQuiet: d.cfg.General.dialQuiet(), ReconcileDelay: d.cfg.DialedIn.ReconcileDelay.Duration, WebhookWait: d.cfg.Convolo.WebhookWait.Duration,
 			// Above the longest request, so that a slow vendor is not taken for a cut.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // ErrNoDestination means that the engine does not serve a destination.
@@ -203,6 +204,7 @@ func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
 		d.release(ctx, ids)
 		return
 	}
+	from := d.engine.clock()
 	begun, err := d.decide(ctx, ids)
 	switch {
 	case err != nil && len(ids) > 1:
@@ -216,6 +218,7 @@ func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
 		return
 	}
 	d.fault(nil)
+	to := d.engine.clock()
 	left := map[uuid.UUID]bool{}
 	for _, id := range ids {
 		left[id] = true
@@ -223,7 +226,9 @@ func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
 	for i := range begun {
 		one := &begun[i]
 		delete(left, one.Delivery.ID)
+		span := d.engine.decided(ctx, one, from, to)
 		if !one.Decision.Send {
+			tellEnd(span, one.Decision.Change)
 			d.engine.observe(one.Delivery.Destination, one.Delivery.Operation, one.Decision.Change)
 			d.finish(one.Delivery.ID)
 			continue
@@ -231,7 +236,7 @@ func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
 		turn := d.turns.pop()
 		d.running.Go(func() {
 			defer d.finish(one.Delivery.ID)
-			d.request(turn.on(ctx), one)
+			d.request(span.On(turn.on(ctx)), span, one)
 		})
 	}
 	// What somebody else moved meanwhile, or whose lead just changed.
@@ -251,16 +256,19 @@ func (d *drain) decide(ctx context.Context, ids []uuid.UUID) ([]pipeline.BegunDe
 	}, r.decide)
 }
 
-// request sends what has been committed as being sent, and commits how that ended.
-func (d *drain) request(ctx context.Context, one *pipeline.BegunDelivery) {
+// request sends what has been committed as being sent, and commits how that ended; span is the delivery's.
+func (d *drain) request(ctx context.Context, span tracing.Span, one *pipeline.BegunDelivery) {
 	e := d.engine
 	op, _ := e.destinations[one.Delivery.Destination].Operation(one.Delivery.Operation)
-	out := e.send(ctx, op, View{
+	sending, sent := e.trace.Start(ctx, tracing.DeliverySend)
+	out := e.send(sending, op, View{
 		Delivery: one.Delivery, Lead: one.Lead, Phone: one.Decision.Phone, Was: one.Was, KnownAs: one.KnownAs,
 	})
+	sent.Word(tracing.Outcome, string(out.State))
+	sent.End()
 	now := e.now()
 	change := e.set.afterSend(&one.Delivery, op, out, now)
-	moved := d.settler.commit(pipeline.DeliverySettlement{
+	moved := d.settle(ctx, span, pipeline.DeliverySettlement{
 		Kind: pipeline.AttemptSend, Delivery: one.Delivery, Attempt: one.Attempt, Owner: e.owner, Outcome: string(out.State),
 		Detail: out.Detail, StartedAt: one.Delivery.SendingAt, Now: now, Change: change,
 	})

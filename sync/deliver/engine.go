@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // Settings are the engine's limits. A zero value means the default.
@@ -77,7 +78,7 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// Config is what an engine is made of. All but Observe and Settings must be set.
+// Config is what an engine is made of. All but Observe, Sped, Trace and Settings must be set.
 type Config struct {
 	Store        Store
 	Destinations []Destination
@@ -89,7 +90,9 @@ type Config struct {
 	// Observe is told of every committed step: the delivery's new state, and its reason or what it is held for.
 	Observe func(destination, operation, state, reason string)
 	// Sped is told how long after its lead came to be a ringing delivery got to a step: sent or accepted.
-	Sped     func(destination, step string, took time.Duration)
+	Sped func(destination, step string, took time.Duration)
+	// Trace is told of every delivery as it is decided, sent and settled.
+	Trace    *tracing.Tracer
 	Settings Settings
 }
 
@@ -103,6 +106,7 @@ type Engine struct {
 	log          *slog.Logger
 	observer     func(destination, operation, state, reason string)
 	sped         func(destination, step string, took time.Duration)
+	trace        *tracing.Tracer
 	set          Settings
 
 	// quiet is closed by Quiesce.
@@ -120,7 +124,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		store: c.Store, destinations: map[string]Destination{}, hours: c.Hours, owner: c.Owner, clock: c.Now, log: c.Log,
-		observer: c.Observe, sped: c.Sped, set: c.Settings.withDefaults(), hand: map[uuid.UUID]struct{}{},
+		observer: c.Observe, sped: c.Sped, trace: c.Trace, set: c.Settings.withDefaults(), hand: map[uuid.UUID]struct{}{},
 		quiet: make(chan struct{}),
 	}
 	for _, d := range c.Destinations {

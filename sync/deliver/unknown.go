@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // lookInto deals with a claimed delivery whose outcome is unknown: it asks the destination where that is possible, and
@@ -27,6 +28,8 @@ func (d *drain) lookInto(ctx context.Context, turn *turn, id uuid.UUID) {
 	if c.Delivery.State != pipeline.DeliveryUnknown {
 		return // somebody settled it meanwhile
 	}
+	span := e.startDelivery(ctx, &c.Delivery, e.clock())
+	defer span.End()
 	end := pipeline.DeliverySettlement{Kind: pipeline.AttemptSearch, Delivery: c.Delivery, Owner: e.owner, StartedAt: e.now()}
 	op, known := e.prepareUnknown(&c)
 	switch {
@@ -39,7 +42,10 @@ func (d *drain) lookInto(ctx context.Context, turn *turn, id uuid.UUID) {
 	case op.Search == nil:
 		end.Change = e.set.awaitWebhook(&c.Delivery, unknownAs(&c.Delivery, e.now()), e.now())
 	default:
-		o := e.search(turn.on(ctx), op, View{Delivery: c.Delivery, Lead: c.Lead, Phone: c.Delivery.Phone})
+		asking, asked := e.trace.Start(span.On(turn.on(ctx)), tracing.DeliverySearch)
+		o := e.search(asking, op, View{Delivery: c.Delivery, Lead: c.Lead, Phone: c.Delivery.Phone})
+		asked.Word(tracing.Outcome, o.outcome())
+		asked.End()
 		if o.failed && ctx.Err() != nil {
 			d.letGo(ctx, id) // we broke it off ourselves
 			return
@@ -48,7 +54,7 @@ func (d *drain) lookInto(ctx context.Context, turn *turn, id uuid.UUID) {
 		end.Change = e.set.afterSearch(&c.Delivery, op, o, e.now())
 	}
 	end.Now = e.now()
-	if d.settler.commit(end) {
+	if d.settle(span.On(ctx), span, end) {
 		e.observe(c.Delivery.Destination, c.Delivery.Operation, end.Change)
 	}
 }

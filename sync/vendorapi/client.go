@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // Lane is the priority class of a request within one account's budget (architecture.md law 10).
@@ -45,7 +47,7 @@ type Gate interface {
 // Observer is told of every request once it ended; kind is 0 on success.
 type Observer func(vendor, op string, status int, kind Kind, took time.Duration)
 
-// Client speaks HTTP to one vendor account. Its zero value is not usable: set every field but Gate, Observe and Secrets.
+// Client speaks HTTP to one vendor account. Its zero value is not usable: set every field but Gate, Observe, Trace and Secrets.
 type Client struct {
 	Vendor string
 	// Base is prefixed to each request's path; it has no query.
@@ -58,6 +60,8 @@ type Client struct {
 	// Gate may be nil: then no budget applies.
 	Gate    Gate
 	Observe Observer
+	// Trace may be nil. A request's span ends with its body.
+	Trace *tracing.Tracer
 	// Secrets are masked wherever an answer is quoted.
 	Secrets []Secret
 	// ErrorCode reads the vendor's own code out of the body of a refusal, for Error.Code; nil where the vendor has none.
@@ -185,11 +189,31 @@ func (c *Client) once(ctx context.Context, r Request) (*Response, error) {
 	return &Response{Status: http.StatusOK, Header: s.Header, Body: body, AskedAt: s.AskedAt}, nil
 }
 
-// open sends the request once and judges the status line.
+// open sends the request once, and tells of it as a span.
 func (c *Client) open(ctx context.Context, r Request) (*Stream, error) {
+	ctx, span := c.Trace.StartAs(ctx, tracing.Asked, tracing.VendorRequest)
+	span.Word(tracing.Source, c.Vendor)
+	span.Word(tracing.Operation, r.Op)
+	span.Word(tracing.Lane, string(r.Lane))
+	s, err := c.send(ctx, r, span)
+	if err != nil {
+		if v, ok := errors.AsType[*Error](err); ok && v.Status != 0 {
+			span.Count(tracing.Status, v.Status)
+		}
+		span.Fail(failure(ctx, err))
+		span.End()
+		return nil, err
+	}
+	return s, nil
+}
+
+// send waits for the budget, sends the request and judges the status line. The span is ended by whoever closes the answer.
+func (c *Client) send(ctx context.Context, r Request, span tracing.Span) (*Stream, error) {
+	began := c.Now()
 	if err := c.wait(ctx, r); err != nil {
 		return nil, err
 	}
+	span.Count(tracing.WaitedMS, int(c.Now().Sub(began).Milliseconds()))
 	// The budget wait above does not count against the request's own limit.
 	reqCtx, cancel := context.WithTimeout(ctx, c.Timeout)
 	var sent atomic.Bool
@@ -213,7 +237,8 @@ func (c *Client) open(ctx context.Context, r Request) (*Stream, error) {
 		if c.Gate != nil {
 			c.Gate.Accepted(ctx)
 		}
-		return &Stream{Header: resp.Header, Body: &cancelBody{resp.Body, cancel}, AskedAt: askedAt}, nil
+		span.Count(tracing.Status, resp.StatusCode)
+		return &Stream{Header: resp.Header, Body: &answerBody{resp.Body, cancel, span}, AskedAt: askedAt}, nil
 	}
 	defer cancel()
 	defer resp.Body.Close() //nolint:errcheck // only an excerpt is wanted
@@ -273,17 +298,4 @@ func (c *Client) observe(r Request, status int, kind Kind, took time.Duration) {
 		c.Observe(c.Vendor, r.Op, status, kind, took)
 	}
 	c.Log.Debug("vendor request", "vendor", c.Vendor, "op", r.Op, "status", status, "kind", kind.String(), "took", took)
-}
-
-// cancelBody ends the request's deadline together with its body.
-type cancelBody struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-// Close closes the body and releases the deadline's timer.
-func (b *cancelBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.cancel()
-	return err
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trunkline/trunkline/sync/tracing"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
@@ -32,6 +33,9 @@ type page struct {
 	next      chan string
 	result    Page
 	err       error
+	// span tells of the page, and ctx carries it to its parts.
+	span tracing.Span
+	ctx  context.Context
 }
 
 func newPage(cursor string, now time.Time) *page {
@@ -39,9 +43,9 @@ func newPage(cursor string, now time.Time) *page {
 }
 
 // failedPage carries an error that no request made, in its place in the order of pages.
-func failedPage(err error) *page {
+func failedPage(ctx context.Context, err error) *page {
 	p := newPage("", time.Time{})
-	p.err = err
+	p.err, p.ctx = err, ctx
 	close(p.items)
 	return p
 }
@@ -59,21 +63,24 @@ type fetcher struct {
 func (f *fetcher) start(ctx context.Context, cursor string) {
 	defer close(f.out)
 	defer f.flying.Wait()
-	for {
+	for number := f.run.walk.Pages + 1; ; number++ {
 		select {
 		case f.slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		p := newPage(cursor, f.run.now())
+		f.run.startPage(ctx, p, number)
 		select {
 		case f.out <- p:
 		case <-ctx.Done():
+			p.span.Fail("stopped")
+			p.span.End()
 			return
 		}
 		f.flying.Go(func() {
 			defer func() { <-f.slots }()
-			f.fetch(ctx, p)
+			f.fetch(p.ctx, p)
 		})
 		next, ok := <-p.next
 		if !ok || next == "" {
@@ -81,7 +88,7 @@ func (f *fetcher) start(ctx context.Context, cursor string) {
 		}
 		if err := f.guard.next(cursor, next); err != nil {
 			select {
-			case f.out <- failedPage(err):
+			case f.out <- failedPage(ctx, err):
 			case <-ctx.Done():
 			}
 			return
@@ -118,10 +125,15 @@ func (f *fetcher) fetch(ctx context.Context, p *page) {
 			}
 		},
 	}
+	fetching, span := f.run.runner.Trace.Start(ctx, tracing.WalkFetch)
 	err := f.run.shield("fetching a page", func() (err error) {
-		p.result, err = f.run.stream.Fetch(ctx, f.run.request(p.cursor), sink)
+		p.result, err = f.run.stream.Fetch(fetching, f.run.request(p.cursor), sink)
 		return err
 	})
+	if err != nil {
+		span.Fail(ending(ctx, err))
+	}
+	span.End()
 	switch {
 	case err != nil:
 		p.err = err

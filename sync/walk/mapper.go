@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // Bounds of a part: a page with more is stored in several transactions, so that memory stays flat.
@@ -23,6 +25,8 @@ type part struct {
 	whole, last, cut bool
 	// limit is the time up to which this page can be trusted to be complete; zero for pages that say nothing of it.
 	limit time.Time
+	// page is where the page's span is.
+	page tracing.Place
 }
 
 // mapper reads items. It looks at every object id, so it is also where going in circles shows.
@@ -51,14 +55,29 @@ func (m *mapper) start(ctx context.Context, pages <-chan *page) {
 	m.err = context.Cause(ctx)
 }
 
+// page maps a page. Its span ends with it, and so does that of reading it, which lasts while items come.
 func (m *mapper) page(p *page) (last bool, err error) {
-	piece := &part{cursor: p.cursor}
+	_, span := m.run.runner.Trace.Start(p.ctx, tracing.WalkDecode)
+	items, bad := 0, 0
+	defer func() {
+		span.Count(tracing.Records, items)
+		span.Count(tracing.Bad, bad)
+		span.End()
+		if err != nil {
+			p.span.Fail(ending(p.ctx, err))
+		}
+		p.span.End()
+	}()
+	at := p.span.Place()
+	piece := &part{cursor: p.cursor, page: at}
 	for it := range p.items {
+		was := len(piece.bad)
 		m.item(piece, it)
+		items, bad = items+1, bad+len(piece.bad)-was
 		if len(piece.records)+len(piece.bad) >= partRows || piece.bytes >= partBytes {
 			// The page's own time is not known before its end. An earlier one is safe: the next observation wins.
 			m.send(piece, p.notBefore)
-			piece = &part{cursor: p.cursor}
+			piece = &part{cursor: p.cursor, page: at}
 		}
 	}
 	if p.err != nil {

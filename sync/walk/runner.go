@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/tracing"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
@@ -31,6 +32,8 @@ type Runner struct {
 	Log     *slog.Logger
 	// Observe is told of every commit; it may be nil.
 	Observe func(w Walk, c Committed, bad int)
+	// Trace may be nil.
+	Trace *tracing.Tracer
 
 	mu    sync.Mutex
 	skews map[clockKey]time.Duration
@@ -71,7 +74,7 @@ func (r *Runner) Run(ctx context.Context, walkID uuid.UUID) error {
 		err = fmt.Errorf("walk %s: stream %s.%s of account %s is not configured here", w.ID, w.Source, w.Stream, w.Account)
 		return run.release(ctx, err, err)
 	}
-	return run.all(ctx)
+	return run.traced(ctx)
 }
 
 // run is one Run.
@@ -153,6 +156,7 @@ func (r *run) pass(ctx context.Context) error {
 	})
 	err := w.start(ctx, m.out, stop)
 	stages.Wait()
+	leaveOut(f.out)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package walk
 import (
 	"context"
 	"time"
+
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // When a batch is committed: after so many rows or bytes, or so long after its first page came.
@@ -20,6 +22,8 @@ type writer struct {
 	batch Batch
 	bytes int
 	parts int
+	// pages are where the spans are of what is in the batch.
+	pages []tracing.Place
 }
 
 // start writes until parts end, and returns the first failure of a commit. Parts that come after it are dropped; the
@@ -62,7 +66,7 @@ func (w *writer) start(ctx context.Context, parts <-chan *part, stop func(error)
 func (w *writer) reset() {
 	r := w.run
 	w.batch = Batch{Walk: r.walk, Run: r.id, Lease: leaseFor, Bump: r.walk.Window == nil}
-	w.bytes, w.parts = 0, 0
+	w.bytes, w.parts, w.pages = 0, 0, w.pages[:0]
 }
 
 func (w *writer) add(p *part) {
@@ -76,6 +80,9 @@ func (w *writer) add(p *part) {
 	}
 	b.Bad = append(b.Bad, p.bad...)
 	b.Cursor = p.cursor
+	if n := len(w.pages); p.page.Known() && (n == 0 || !w.pages[n-1].Same(p.page)) {
+		w.pages = append(w.pages, p.page)
+	}
 	if p.whole {
 		b.Pages++
 	}
@@ -92,7 +99,9 @@ func (w *writer) add(p *part) {
 func (w *writer) commit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
 	defer cancel()
-	c, err := w.run.runner.Store.Commit(ctx, w.batch)
+	span := w.traceCommit(ctx)
+	c, err := w.run.runner.Store.Commit(span.On(ctx), w.batch)
+	tellCommit(ctx, span, &c, err)
 	if err != nil {
 		return err
 	}
