@@ -205,6 +205,8 @@ func (l *driftLook) compare(ctx context.Context, told []store.LandRecord) error 
 	var fold []int64
 	for _, s := range seen {
 		switch {
+		case s.Refused != "":
+			l.found(store.DriftStale, s.ObjectID, "changed there, to what Postgres refuses ("+s.Refused+")", l.again(s.ObjectID))
 		case len(s.Fields) > 0:
 			l.found(store.DriftStale, s.ObjectID, "changed there: "+firstOf(s.Fields), l.again(s.ObjectID))
 		case len(s.Columns) > 0:

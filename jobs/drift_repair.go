@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -12,7 +13,7 @@ import (
 )
 
 // Repair reads one object again and stores what the vendor says, as a walk would: a new or changed record, or the mark that it is
-// gone. Of one that is as stored, the typed row is written anew. It returns what it did.
+// gone, which it believes only at a second look. Of one that is as stored, the typed row is written anew. It returns what it did.
 func (d *Drift) Repair(ctx context.Context, key store.StreamKey, id string) (did string, err error) {
 	e, ok := d.Entry(key)
 	if !ok || !Driftable(e) {
@@ -25,6 +26,9 @@ func (d *Drift) Repair(ctx context.Context, key store.StreamKey, id string) (did
 		Enqueue: func(ctx context.Context, tx pgx.Tx, _ int) error { return d.Queue.WakeReconcile(ctx, tx) },
 	}
 	rec, err := l.ask(ctx, id)
+	if errors.Is(err, ErrGone) {
+		rec, err = l.askAgain(ctx, id)
+	}
 	switch {
 	case errors.Is(err, ErrGone):
 		return "marked as gone", d.DB.SettleRefetch(ctx, done)
@@ -37,5 +41,31 @@ func (d *Drift) Repair(ctx context.Context, key store.StreamKey, id string) (did
 	if err := d.DB.SettleRefetch(ctx, done); err != nil {
 		return "", err
 	}
-	return "read again", d.DB.RewriteTyped(ctx, key, e.Table, rec)
+	err = d.DB.RewriteTyped(ctx, key, e.Table, rec)
+	if errors.Is(err, store.ErrRefused) {
+		return "put into quarantine: postgres refuses what the vendor says", nil
+	}
+	return "read again", err
+}
+
+// witnesses is how many other objects are asked for before it is believed that one is gone.
+const witnesses = 3
+
+// askAgain looks a second time for an object that was not found, once the vendor has found another one that is here: a gateway that
+// has lost its vendor, or a path that is guessed wrong, finds nothing at all.
+func (l *driftLook) askAgain(ctx context.Context, id string) (*store.LandRecord, error) {
+	others, err := l.DB.DriftSample(ctx, l.key, l.entry.Table, witnesses+1)
+	if err != nil {
+		return nil, err
+	}
+	others = slices.DeleteFunc(others, func(other string) bool { return other == id })
+	for _, other := range others[:min(len(others), witnesses)] {
+		switch _, err := l.ask(ctx, other); {
+		case err == nil:
+			return l.ask(ctx, id)
+		case !errors.Is(err, ErrGone):
+			return nil, fmt.Errorf("looking whether the vendor finds others: %w", err)
+		}
+	}
+	return nil, fmt.Errorf("the vendor finds neither it nor any of %d others that are here: that it is gone is not believed", min(len(others), witnesses))
 }

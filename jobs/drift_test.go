@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -204,5 +205,102 @@ func TestDriftOfABlindVendor(t *testing.T) {
 	run, err = r.drift.Look(t.Context(), r.key("leads"))
 	if err != nil || len(run.Findings) > 0 || !strings.Contains(run.Error, "the vendor knows none of") {
 		t.Errorf("%d findings, error %q, %v", len(run.Findings), run.Error, err)
+	}
+}
+
+// TestDriftOfWhatIsRefused: what Postgres does not take, as a payload or in a typed row, is told by its id, and all others are compared.
+func TestDriftOfWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newDriftRig(t, sandbox.Options{Seed: 9, Activities: 1, Leads: 25, Posts: -1})
+	leads := r.box.IPSCAPE().Leads()
+	payload, row := fmt.Sprint(leads[3].ID), fmt.Sprint(leads[17].ID)
+	r.drift.Entry = func(key store.StreamKey) (jobs.StreamEntry, bool) {
+		e := *r.entry(key.Stream)
+		stream, read := *e.Stream, e.Stream.Map
+		attempts := slices.Index(e.Table.Columns, "total_attempts")
+		stream.Map = func(raw []byte) (walk.Item, error) {
+			item, err := read(raw)
+			switch item.ObjectID {
+			case payload:
+				item.Payload = []byte(`{"x":1e400000}`)
+			case row:
+				item.Values = slices.Clone(item.Values)
+				item.Values[attempts] = int64(1) << 62
+			}
+			return item, err
+		}
+		e.Stream = &stream
+		return e, true
+	}
+	r.box.IPSCAPE().UpdateLead(leads[5].ID, func(l *sandbox.Lead) { l.TotalAttempts += 7 })
+	look := func() []string {
+		run, err := r.drift.Look(t.Context(), r.key("leads"))
+		if err != nil || run.Error != "" || run.Compared != 25 {
+			t.Fatalf("%d compared, %q, %v", run.Compared, run.Error, err)
+		}
+		var found []string
+		for _, f := range run.Findings {
+			found = append(found, fmt.Sprintf("%s %s: %s", f.Kind, f.ObjectID, f.Detail))
+		}
+		slices.Sort(found)
+		return found
+	}
+	refused := "stale " + payload + ": changed there, to what Postgres refuses (22003)"
+	want := []string{
+		"mapped_wrong " + row + ": ipscape.leads: a value that Postgres refuses (22003)",
+		refused,
+		fmt.Sprintf("stale %d: changed there: outcomesInfo.totalAttempts, timestamps.modified", leads[5].ID),
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, look()); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+	// The repair puts it into quarantine, where it is known.
+	if did, err := r.drift.Repair(t.Context(), r.key("leads"), payload); err != nil || !strings.HasPrefix(did, "put into quarantine") {
+		t.Fatal(did, err)
+	}
+	if n := r.count(`select count(*) from ops.quarantine where state = 'open' and object_id = '` + payload + `'`); n != 1 {
+		t.Errorf("%d items in quarantine", n)
+	}
+	if found := look(); slices.Contains(found, refused) {
+		t.Errorf("what lies in quarantine is still found: %q", found)
+	}
+}
+
+// TestDriftRepairLooksTwice: one answer "not found" marks nothing, nor do any number of them from a vendor that finds nothing else.
+func TestDriftRepairLooksTwice(t *testing.T) {
+	t.Parallel()
+	r := newDriftRig(t, sandbox.Options{Seed: 7, Activities: 1, Leads: 6, Posts: -1})
+	leads := r.box.IPSCAPE().Leads()
+	repair := func(id int64) (string, error) {
+		return r.drift.Repair(t.Context(), r.key("leads"), fmt.Sprint(id))
+	}
+	missing := func() int64 {
+		return int64(r.count(`select count(*) from ipscape.leads where missing_since is not null`))
+	}
+	asked := 0
+	get := r.entry("leads").Get
+	r.drift.Entry = func(key store.StreamKey) (jobs.StreamEntry, bool) {
+		e := *r.entry(key.Stream)
+		e.Get = func(ctx context.Context, id string) ([]byte, time.Time, error) {
+			if asked++; asked == 1 {
+				return nil, time.Time{}, fmt.Errorf("a gateway that knows nothing: %w", jobs.ErrGone)
+			}
+			return get(ctx, id)
+		}
+		return e, true
+	}
+	if did, err := repair(leads[0].ID); err != nil || did != "read again" || missing() != 0 {
+		t.Errorf("after one answer: %s, %v, %d marked", did, err, missing())
+	}
+	r.box.IPSCAPE().DeleteLead(leads[0].ID)
+	if did, err := repair(leads[0].ID); err != nil || did != "marked as gone" || missing() != 1 {
+		t.Errorf("what is gone: %s, %v, %d marked", did, err, missing())
+	}
+	for _, l := range leads[1:] {
+		r.box.IPSCAPE().DeleteLead(l.ID)
+	}
+	if did, err := repair(leads[1].ID); err == nil || !strings.Contains(err.Error(), "not believed") || missing() != 1 {
+		t.Errorf("of a vendor that finds nothing: %s, %v, %d marked", did, err, missing())
 	}
 }

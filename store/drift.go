@@ -110,6 +110,14 @@ type DriftState struct {
 	Error string
 }
 
+// State is the look in numbers.
+func (r *DriftRun) State() DriftState {
+	return DriftState{
+		Source: string(r.Key.Source), Stream: r.Key.Stream, CheckedAt: r.StartedAt, Compared: r.Compared, Listed: r.Listed, Error: r.Error,
+		Missing: r.Count(DriftMissing), Extra: r.Count(DriftExtra), Stale: r.Count(DriftStale), MappedWrong: r.Count(DriftMapped),
+	}
+}
+
 const driftLatestSQL = `
 select distinct on (source, stream, org_id, account_id)
   source, stream, started_at, compared, listed, missing, extra, stale, mapped_wrong, coalesce(error, '')

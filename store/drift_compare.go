@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // DriftSample picks stored objects of a stream at random, at most so many; all there are where they are not more. What is marked
@@ -60,6 +62,8 @@ type DriftSeen struct {
 	RecordID int64
 	// Fields are the names of what differs at the vendor, Columns those in which the typed row is not what the record says.
 	Fields, Columns []string
+	// Refused is set where Postgres cannot hold what the vendor says, with its code: it differs then, whatever it says.
+	Refused string
 }
 
 const driftRecordsSQL = `
@@ -71,16 +75,44 @@ where r.observed_at <= g.asked
 order by r.record_id`
 
 // DriftCompare compares stored objects with what the vendor has just said of them. One that was read since by somebody else, or is
-// not stored any more, is left out. It writes nothing.
+// not stored any more, is left out. What Postgres refuses stands alone in the end, and keeps no other from being compared (law 13).
+// It writes nothing.
 func (db *DB) DriftCompare(ctx context.Context, key StreamKey, table *TypedTable, told []LandRecord) ([]DriftSeen, error) {
-	var out []DriftSeen
-	err := db.looking(ctx, func(tx pgx.Tx) error {
-		objects, payloads, asked := make([]string, len(told)), make([]string, len(told)), make([]time.Time, len(told))
-		byID := map[string]*LandRecord{}
-		for i := range told {
-			r := &told[i]
-			objects[i], payloads[i], asked[i], byID[r.ObjectID] = r.ObjectID, string(r.Payload), micros(r.ObservedAt), r
-		}
+	out, err := db.driftCompare(ctx, key, table, told)
+	switch {
+	case err == nil:
+		return out, nil
+	case ctx.Err() != nil || !refusedData(err):
+		return nil, fmt.Errorf("comparing objects of %s: %w", key, err)
+	case len(told) == 1:
+		return db.driftRefused(ctx, key, &told[0], out, err)
+	}
+	half := len(told) / 2
+	if out, err = db.DriftCompare(ctx, key, table, told[:half]); err != nil {
+		return nil, err
+	}
+	more, err := db.DriftCompare(ctx, key, table, told[half:])
+	return append(out, more...), err
+}
+
+// errTyped marks a failure to compare a typed row, of which the record is as the vendor says.
+var errTyped = errors.New("comparing the typed row")
+
+// driftCompare is DriftCompare of one snapshot: records and typed rows are written together, and are read so. Where the typed rows
+// fail it returns what the records came to beside the error.
+func (db *DB) driftCompare(ctx context.Context, key StreamKey, table *TypedTable, told []LandRecord) (out []DriftSeen, err error) {
+	objects, payloads, asked := make([]string, len(told)), make([]string, len(told)), make([]time.Time, len(told))
+	byID := map[string]*LandRecord{}
+	for i := range told {
+		r := &told[i]
+		objects[i], payloads[i], asked[i], byID[r.ObjectID] = r.ObjectID, string(r.Payload), micros(r.ObservedAt), r
+	}
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, driftRecordsSQL, key.args(pgx.StrictNamedArgs{"objects": objects, "payloads": payloads, "asked": asked}))
 		if err != nil {
 			return err
@@ -105,15 +137,52 @@ func (db *DB) DriftCompare(ctx context.Context, key StreamKey, table *TypedTable
 			return err
 		}
 		wrong, err := db.typedDiffers(ctx, tx, key, table, typed)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errTyped, err)
+		}
 		for i := range out {
 			out[i].Columns = wrong[out[i].ObjectID]
 		}
-		return err
+		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("comparing objects of %s: %w", key, err)
+	return out, err
+}
+
+const driftRefusedSQL = `
+select r.record_id
+from ops.records r
+where r.org_id = @org
+  and r.account_id = @account
+  and r.source = @source
+  and r.stream = @stream
+  and r.object_id = @object
+  and r.observed_at <= @asked
+  and not exists (
+    select
+    from ops.quarantine q
+    where q.org_id = @org and q.account_id = @account and q.source = @source and q.stream = @stream and q.object_id = @object and q.state = 'open')`
+
+// driftRefused tells of an object of which Postgres refuses what the vendor says. One that lies in quarantine is known already.
+func (db *DB) driftRefused(ctx context.Context, key StreamKey, told *LandRecord, seen []DriftSeen, refusal error) ([]DriftSeen, error) {
+	code := "it cannot be encoded"
+	if pgErr, ok := errors.AsType[*pgconn.PgError](refusal); ok {
+		code = pgErr.Code
 	}
-	return out, nil
+	if errors.Is(refusal, errTyped) && len(seen) == 1 {
+		seen[0].Columns = []string{"a value that Postgres refuses (" + code + ")"}
+		return seen, nil
+	}
+	s := DriftSeen{ObjectID: told.ObjectID, Refused: code}
+	err := db.onConn(ctx, func(q Queryer) error {
+		return q.QueryRow(ctx, driftRefusedSQL, key.args(pgx.StrictNamedArgs{"object": told.ObjectID, "asked": micros(told.ObservedAt)})).Scan(&s.RecordID)
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("comparing an object of %s that is refused: %w", key, err)
+	}
+	return []DriftSeen{s}, nil
 }
 
 // typedDiffers finds typed rows that are not what their records say, with the columns.
@@ -185,105 +254,4 @@ func canonicalJSON(text []byte) string {
 		return string(text)
 	}
 	return string(out)
-}
-
-// DriftGone returns those of some stored objects that are still not marked as missing, and were not read since they were asked for.
-func (db *DB) DriftGone(ctx context.Context, key StreamKey, table *TypedTable, ids []string, asked time.Time) (present []string, err error) {
-	name, column := pgx.Identifier{table.Schema, table.Name}.Sanitize(), pgx.Identifier{table.Key}.Sanitize()
-	err = db.onConn(ctx, func(q Queryer) error {
-		rows, err := q.Query(ctx, `
-select t.`+column+`::text
-from `+name+` t
-join ops.records r
-  on r.org_id = t.org_id and r.account_id = t.account_id and r.source = $3 and r.stream = $4 and r.object_id = t.`+column+`::text
-where t.org_id = $1 and t.account_id = $2 and t.`+column+` = any($5::text[]::bigint[]) and t.missing_since is null and r.observed_at <= $6
-order by 1`, key.Org, key.Account, string(key.Source), key.Stream, ids, micros(asked))
-		if err != nil {
-			return err
-		}
-		present, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("looking for objects of %s that are gone: %w", key, err)
-	}
-	return present, nil
-}
-
-const driftAbsentSQL = `
-select g.object_id
-from unnest(@objects::text[]) as g (object_id)
-where not exists (
-    select
-    from ops.records r
-    where r.org_id = @org and r.account_id = @account and r.source = @source and r.stream = @stream and r.object_id = g.object_id)
-  and not exists (
-    select
-    from ops.quarantine q
-    where q.org_id = @org and q.account_id = @account and q.source = @source and q.stream = @stream and q.object_id = g.object_id and q.state = 'open')`
-
-// DriftAbsent returns those of the vendor's objects that are neither stored, nor in quarantine, nor of somebody who was erased. It
-// writes nothing.
-func (db *DB) DriftAbsent(ctx context.Context, key StreamKey, told []LandRecord) (absent []string, err error) {
-	err = db.looking(ctx, func(tx pgx.Tx) error {
-		ids := make([]string, len(told))
-		for i := range told {
-			ids[i] = told[i].ObjectID
-		}
-		rows, err := tx.Query(ctx, driftAbsentSQL, key.args(pgx.StrictNamedArgs{"objects": ids}))
-		if err != nil {
-			return err
-		}
-		if absent, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(absent) == 0 {
-			return err
-		}
-		var recs []*LandRecord
-		for i := range told {
-			if r := told[i]; slices.Contains(absent, r.ObjectID) {
-				recs = append(recs, &r)
-			}
-		}
-		t := Target{Org: key.Org, Account: key.Account, Source: key.Source, Stream: key.Stream}
-		if _, _, err := db.keepOut(ctx, tx, &t, recs); err != nil {
-			return err
-		}
-		absent = nil
-		for _, r := range recs {
-			if !r.erased {
-				absent = append(absent, r.ObjectID)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("looking for missing objects of %s: %w", key, err)
-	}
-	return absent, nil
-}
-
-// RewriteTyped writes the typed row of a record anew, where the record holds what is given.
-func (db *DB) RewriteTyped(ctx context.Context, key StreamKey, table *TypedTable, r *LandRecord) error {
-	table.prepare()
-	l := landing{t: &Target{Org: key.Org, Account: key.Account, Source: key.Source, Stream: key.Stream, Table: table}, now: db.Now()}
-	row, err := l.typedJSON([]*observation{{LandRecord: r, observedAt: micros(r.ObservedAt)}})
-	if err != nil {
-		return fmt.Errorf("reading %s %s: %w", key, r.ObjectID, err)
-	}
-	err = db.InTx(ctx, func(tx pgx.Tx) error {
-		var same bool
-		err := tx.QueryRow(ctx, `
-select payload = @payload::jsonb
-from ops.records
-where org_id = @org and account_id = @account and source = @source and stream = @stream and object_id = @object
-for update`, key.args(pgx.StrictNamedArgs{"object": r.ObjectID, "payload": string(r.Payload)})).Scan(&same)
-		if err != nil || !same {
-			return err
-		}
-		_, err = tx.Exec(ctx, table.upsert, row)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("writing the row of %s %s anew: %w", key, r.ObjectID, err)
-	}
-	return nil
 }

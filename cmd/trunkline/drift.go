@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -117,19 +118,10 @@ func (p *program) withDrift(ctx context.Context, args []string, work func(contex
 	})
 }
 
-// driftRow is one look.
+// driftRow is one look, with what it found.
 type driftRow struct {
-	Source      string       `json:"source"`
-	Stream      string       `json:"stream"`
-	CheckedAt   string       `json:"checked_at"`
-	Compared    int          `json:"compared"`
-	Listed      int          `json:"listed"`
-	Missing     int          `json:"missing"`
-	Extra       int          `json:"extra"`
-	Stale       int          `json:"stale"`
-	MappedWrong int          `json:"mapped_wrong"`
-	Error       string       `json:"error"`
-	Findings    []findingRow `json:"findings"`
+	status.Drift
+	Findings []findingRow `json:"findings"`
 }
 
 type findingRow struct {
@@ -147,11 +139,7 @@ func (p *program) look(ctx context.Context, dm *daemon, keys []store.StreamKey, 
 		if err != nil {
 			return err
 		}
-		row := driftRow{
-			Source: string(key.Source), Stream: key.Stream, CheckedAt: when(run.StartedAt), Compared: run.Compared, Listed: run.Listed, Error: run.Error,
-			Missing: run.Count(store.DriftMissing), Extra: run.Count(store.DriftExtra), Stale: run.Count(store.DriftStale), MappedWrong: run.Count(store.DriftMapped),
-			Findings: []findingRow{},
-		}
+		row := driftRow{Drift: status.DriftOf(run.State()), Findings: []findingRow{}}
 		for _, f := range run.Findings {
 			row.Findings = append(row.Findings, findingRow(f))
 		}
