@@ -58,13 +58,18 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 			return s.DB.InTx(ctx, func(tx pgx.Tx) error { return part(ctx, tx) })
 		}
 	}
-	var errs []error
-	for _, part := range []func(context.Context) error{
+	return s.inTurn(ctx,
 		func(ctx context.Context) error { return s.DB.Heartbeat(ctx, s.Daemon) },
 		inTx(s.drains), inTx(s.walks), inTx(s.missing), inTx(s.refetch),
 		func(ctx context.Context) error { return s.DB.SettleBackfill(ctx, uuid.Nil) },
 		inTx(s.backfills), s.oblige, s.deliveries,
-	} {
+	)
+}
+
+// inTurn does one part after the other, whatever became of those before, with a sign of life after each.
+func (s *Sweeper) inTurn(ctx context.Context, parts ...func(context.Context) error) error {
+	var errs []error
+	for _, part := range parts {
 		errs = append(errs, bounded(ctx, part))
 		moved(s.Moved)
 	}

@@ -43,6 +43,10 @@ func TestUnitHandsOverEverySecret(t *testing.T) {
 	if err != nil || stop < c.General.StopTimeout.Duration+30*time.Second {
 		t.Errorf("TimeoutStopSec is %s (%v), a gentle stop may take %s", stop, err, c.General.StopTimeout)
 	}
+	watchdog, err := time.ParseDuration(strings.Replace(strings.Join(unit["WatchdogSec"], ""), "min", "m", 1))
+	if err != nil || watchdog/2 < 2*time.Minute {
+		t.Errorf("WatchdogSec is %s (%v): a loop may take a minute for what hangs, and must give its sign within half of it", watchdog, err)
+	}
 }
 
 // TestCredentials: what systemd hands over is read where neither the variable nor its file is set.
