@@ -150,10 +150,7 @@ func (p *program) exportFrom(ctx context.Context, d *database, o *export.Options
 // wholeFile writes a file under a temporary name beside its own, and gives it its name when it is whole and on the disk. A
 // failure leaves nothing, and what had that name before as it was. The file is for its owner only: it may hold persons' data.
 func wholeFile(path string, write func(io.Writer) error) (err error) {
-	// A link stays, and what it points to is written: /dev/stdout is one.
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
+	path = behindLinks(path)
 	if into, err := os.Stat(path); err == nil && !into.Mode().IsRegular() {
 		if into.IsDir() {
 			return withCode(exitUsage, fmt.Errorf("--out %s is a directory", path))
@@ -179,6 +176,30 @@ func wholeFile(path string, write func(io.Writer) error) (err error) {
 		return fmt.Errorf("naming the file: %w", err)
 	}
 	return f.Close()
+}
+
+// mostLinks is how many links in a row are followed, as many as Linux does.
+const mostLinks = 40
+
+// behindLinks is what a path comes to: a link stays, and what it points to is written, be it there yet or not. /dev/stdout is one.
+func behindLinks(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path // a pipe has no name to resolve
+	}
+	for range mostLinks {
+		next, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(next) {
+			next = filepath.Join(filepath.Dir(path), next)
+		}
+		path = next
+	}
+	return path
 }
 
 // toDevice writes to what is no file: a pipe, or /dev/stdout, which must not be replaced by one.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,54 @@ import (
 
 	"github.com/trunkline/trunkline/store/storetest"
 )
+
+// TestWholeFileBehindLinks: a link named as --out stays one, and what it points to is replaced as a whole, or made; a failure leaves
+// both as they were.
+func TestWholeFileBehindLinks(t *testing.T) {
+	t.Parallel()
+	write := func(text string, err error) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, werr := io.WriteString(w, text)
+			return errors.Join(werr, err)
+		}
+	}
+	for _, there := range []bool{true, false} {
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		target, link, second := filepath.Join(elsewhere, "data.csv"), filepath.Join(dir, "link.csv"), filepath.Join(dir, "second.csv")
+		if there {
+			if err := os.WriteFile(target, []byte("before"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// One link by its whole path, and one to that, relative.
+		if err := errors.Join(os.Symlink(target, link), os.Symlink("link.csv", second)); err != nil {
+			t.Fatal(err)
+		}
+		broken := errors.New("broken off")
+		if err := wholeFile(second, write("half", broken)); !errors.Is(err, broken) {
+			t.Errorf("a failure came out as %v", err)
+		}
+		if text, err := os.ReadFile(target); there && string(text) != "before" || !there && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("after a failure the file holds %q, %v", text, err)
+		}
+		if err := wholeFile(second, write("after", nil)); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(target); err != nil || string(text) != "after" {
+			t.Errorf("the file holds %q, %v", text, err)
+		}
+		for _, l := range []string{link, second} {
+			if info, err := os.Lstat(l); err != nil || info.Mode()&os.ModeSymlink == 0 {
+				t.Errorf("%s is no link any more, %v", l, err)
+			}
+		}
+		for _, d := range []string{dir, elsewhere} {
+			if left, _ := filepath.Glob(filepath.Join(d, ".*.part")); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		}
+	}
+}
 
 // TestExport writes views as an analyst, whole or not at all.
 func TestExport(t *testing.T) {
