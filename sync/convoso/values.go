@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
-
 	"github.com/tidwall/gjson"
 
 	"github.com/trunkline/trunkline/sync/pipeline"

@@ -144,7 +144,8 @@ func TestUnknownIsNamed(t *testing.T) {
 	}{
 		{
 			s.Activity, `{"v":2,"type":"Fax.Sent","data":{"activityId":1,"mood":{"score":1},"timestamps":{"ringing":"x"},"recordingMetadata":{"codec":"opus"},"durations":{"mute":1}}}`,
-			[]string{"v", "mood", "ringing", "codec", "mute"}, "fax.sent",
+			[]string{"v", "mood", "ringing", "codec", "mute"},
+			"fax.sent",
 		},
 		{s.Activity, `{"type":"call.inbound","data":{"activityId":1,"survey":{"anything":1},"voicemailMetadata":[{"x":1}]}}`, nil, ""},
 		{s.Lead, `{"leadId":1,"dataFields":{"free":1},"outcomesInfo":{"wins":1},"timestamps":{"seen":"x"},"score":9}`, []string{"wins", "seen", "score"}, ""},
