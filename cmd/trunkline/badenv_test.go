@@ -97,6 +97,7 @@ func TestWrongUsage(t *testing.T) {
 		{"apikey"},
 		{"apikey", "create"},
 		{"apikey", "create", "--name", "x", "--level", "high"},
+		{"apikey", "create", "--name", "x", "--monthly-quota", "0"},
 		{"apikey", "revoke"},
 		{"apikey", "revoke", "x"},
 		{"org", "create"},
