@@ -81,12 +81,3 @@ join ops.organisations o
   on o.org_id = c.org_id
 group by c.org_id, coalesce(a.person_id, a.agent_id), coalesce(a.person_name, a.name), (c.occurred_at at time zone o.timezone)::date;
 comment on view analytics.agent_local_days is 'What each agent did on each local day, at all diallers together: analytics.agent_days by the organisation''s own clock';
-
--- A record that could not be folded used to keep its keys, and with them stopped what shares one. It is tried anew, and loses them.
-insert into ops.reconcile_queue (org_id, record_id)
-select distinct r.org_id, r.record_id
-from ops.quarantine q
-join ops.records r
-  on r.org_id = q.org_id and r.account_id = q.account_id and r.source = q.source and r.stream = q.stream and r.object_id = q.object_id
-where q.reason = 'facts' and q.state = 'open'
-  and exists (select from ops.record_keys k where k.record_id = r.record_id);
