@@ -275,7 +275,7 @@ func (c *comparison) rekey(ctx context.Context, ids []int64) error {
 	}
 	var drifted []int64
 	for _, id := range ids {
-		if maps.Equal(had[id], keysOf(f.told[id].Facts)) {
+		if maps.Equal(had[id], f.keysNow(id, had[id])) {
 			continue
 		}
 		drifted = append(drifted, id)

@@ -28,6 +28,9 @@ from stored s
 full join told t using (lead_id)`
 
 func (g *region) leads(ctx context.Context) error {
+	if err := g.f.keepOptOuts(ctx, g.c.tx); err != nil {
+		return err
+	}
 	stale, err := g.f.stale(ctx, g.c.tx)
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (r *Reconciler) repair(ctx context.Context, org uuid.UUID, seeds []int64) (
 	switch {
 	case err == nil:
 		return 0, nil
-	case noRecordsFault(ctx, err):
+	case ctx.Err() != nil, Unavailable(err) && !TookTooLong(err), errors.Is(err, errWake):
 		return 0, err
 	case len(seeds) == 1:
 		if !errors.Is(err, errUnsettled) {

@@ -142,7 +142,8 @@ where record_id = any (array (select record_id from claimed))
 returning record_id`
 
 // batch folds one batch; it returns 0 when another daemon is folding this organisation. A batch that fails is tried again
-// with fewer records, down to one, which never stops the others (law 13): see isolate.
+// with fewer records, down to one: that one is set aside, and never stops the others (law 13). One that takes Postgres too
+// long goes to the end of the queue instead, for the fault may be a slow disk's.
 // most is how many to begin with, and is left at how many should be taken next.
 func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, error) {
 	for ; ; *most = max(1, *most/8) {
@@ -159,10 +160,12 @@ func (r *Reconciler) batch(ctx context.Context, org uuid.UUID, most *int) (int, 
 		case err == nil:
 			*most = max(1, min(r.batchSize(), *most*4, len(seeds)*r.batchSize()*reconcileRead/max(1, len(f.told))))
 			return len(f.seeds), nil
-		case noRecordsFault(ctx, err):
+		case ctx.Err() != nil, Unavailable(err) && !TookTooLong(err), errors.Is(err, errWake):
 			return 0, err
+		case *most == 1 && len(seeds) == 1 && TookTooLong(err):
+			return 0, errors.Join(fmt.Errorf("folding record %d took too long: %w", seeds[0], err), r.putLast(ctx, org, seeds[0]))
 		case *most == 1 && len(seeds) == 1:
-			return r.isolate(ctx, org, seeds[0], err)
+			return 1, r.setAside(ctx, org, seeds[0], err)
 		case len(seeds) == 0:
 			return 0, err
 		}
@@ -205,14 +208,51 @@ func (r *Reconciler) attempt(ctx context.Context, org uuid.UUID, most int) (seed
 	if err != nil || out == nil {
 		return seeds, nil, err
 	}
-	r.tellFolded(out, started)
+	r.tellSped(out)
+	if r.Observe != nil {
+		r.Observe(len(out.seeds), len(out.result.Leads), len(out.result.Calls), r.DB.Now().Sub(started))
+	}
 	return seeds, out, nil
 }
 
-// tellFolded tells who watches of a batch that was committed.
-func (r *Reconciler) tellFolded(f *folded, started time.Time) {
-	r.tellSped(f)
-	if r.Observe != nil {
-		r.Observe(len(f.seeds), len(f.result.Leads), len(f.result.Calls), r.DB.Now().Sub(started))
+const queueDropSQL = `delete from ops.reconcile_queue where org_id = @org and record_id = @id`
+
+const queueLastSQL = `
+with taken as (
+  delete from ops.reconcile_queue
+  where org_id = @org and record_id = @id
+)
+insert into ops.reconcile_queue (org_id, record_id)
+values (@org, @id)`
+
+// putLast lets the others go before a record.
+func (r *Reconciler) putLast(ctx context.Context, org uuid.UUID, id int64) error {
+	if _, err := r.DB.Pool.Exec(ctx, queueLastSQL, pgx.StrictNamedArgs{"org": org, "id": id}); err != nil {
+		return fmt.Errorf("putting record %d last: %w", id, err)
 	}
+	return nil
+}
+
+const recordBodySQL = `
+select account_id, source, stream, object_id, payload::text
+from ops.records
+where record_id = @id`
+
+// setAside puts a record that cannot be folded into quarantine and takes it from the queue. Its next version is tried anew.
+func (r *Reconciler) setAside(ctx context.Context, org uuid.UUID, id int64, problem error) error {
+	r.DB.Log.WarnContext(ctx, "a record cannot be folded and is set aside", "record_id", id, "error", Loggable(problem))
+	return r.DB.InTx(ctx, func(tx pgx.Tx) error {
+		// First, so that a version that lands meanwhile is queued anew.
+		if _, err := tx.Exec(ctx, queueDropSQL, pgx.StrictNamedArgs{"org": org, "id": id}); err != nil {
+			return err
+		}
+		q := QuarantineItem{Org: org, Reason: ReasonFacts, Error: Loggable(problem)}
+		var body string
+		err := tx.QueryRow(ctx, recordBodySQL, pgx.StrictNamedArgs{"id": id}).Scan(&q.Account, &q.Source, &q.Stream, &q.ObjectID, &body)
+		if err != nil {
+			return fmt.Errorf("reading record %d, which cannot be folded: %w", id, err)
+		}
+		q.Body = []byte(body)
+		return r.DB.Quarantine(ctx, tx, q)
+	})
 }

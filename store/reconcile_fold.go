@@ -36,9 +36,6 @@ type folded struct {
 	// shadow keeps the fold from writing anything but keys; of the unsettled records it leaves those alone too.
 	shadow    bool
 	unsettled recordSet
-	// alone has what waits for its own turn left out, and refused are records that cannot be folded, and why: they say nothing.
-	alone   bool
-	refused map[int64]error
 }
 
 func newFolded(org uuid.UUID, now time.Time, seeds []int64) *folded {
@@ -139,7 +136,7 @@ func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
 // written, and be read here before its own turn: its keys are brought in step, and the search goes on until none differs.
 func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []int64, gone []keyName) (err error) {
 	take := func(ctx context.Context, ids []int64) ([]int64, error) { return f.take(ctx, tx, ids) }
-	if f.shadow || f.alone || r.repairing {
+	if f.shadow || r.repairing {
 		take = nil
 	}
 	for {
@@ -150,17 +147,12 @@ func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []i
 			return errTooMuch
 		}
 		fresh := f.region.untold(f.told)
-		if f.alone {
-			if fresh, err = f.leaveWaiting(ctx, tx, fresh); err != nil {
-				return err
-			}
-		}
 		if err := r.tell(ctx, tx, f, fresh); err != nil {
 			return err
 		}
 		var drifted []int64
 		for _, id := range fresh {
-			if !f.unsettled.has(id) && !maps.Equal(f.region.have[id], keysOf(f.told[id].Facts)) {
+			if !f.unsettled.has(id) && !maps.Equal(f.region.have[id], f.keysNow(id, f.region.have[id])) {
 				drifted = append(drifted, id)
 			}
 		}

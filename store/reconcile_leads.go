@@ -47,6 +47,9 @@ set business_name = excluded.business_name, contact_first_name = excluded.contac
 // writeLeads writes the leads that changed, their keys and merges, and removes leads that are no more. It returns the
 // indexes of those that changed.
 func (f *folded) writeLeads(ctx context.Context, tx pgx.Tx) ([]int, error) {
+	if err := f.keepOptOuts(ctx, tx); err != nil {
+		return nil, err
+	}
 	stored, err := hashes[uuid.UUID](ctx, tx, leadHashesSQL, pgx.StrictNamedArgs{"org": f.org, "ids": f.ids.IDs})
 	if err != nil {
 		return nil, fmt.Errorf("reading leads: %w", err)

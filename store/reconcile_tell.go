@@ -40,9 +40,6 @@ func (r *Reconciler) tell(ctx context.Context, tx pgx.Tx, f *folded, ids []int64
 			return err
 		}
 		facts, err := r.factsOf(rec)
-		if err == nil {
-			err = f.refused[id]
-		}
 		if err != nil {
 			facts = pipeline.Facts{}
 			f.unread[id] = true

@@ -86,7 +86,7 @@ func rekey(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) ([]keyName, e
 	var gone []keyName
 	var drop, add keyRows
 	for _, id := range ids {
-		has := keysOf(f.told[id].Facts)
+		has := f.keysNow(id, had[id])
 		for k := range had[id] {
 			if !has[k] {
 				drop.add(id, k)
