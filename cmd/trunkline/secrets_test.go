@@ -223,7 +223,10 @@ func (r *rig) failEverywhere(d *child, h haul, secrets map[string]string) {
 	})
 	// Credentials refused: an account that answers so is left alone for ten minutes, hence it comes last.
 	last := r.box.Faults()
-	last.Add(fault(sandbox.VendorIPSCAPE, "", sandbox.FaultStatus, 401), fault(sandbox.VendorDialedIn, "", sandbox.FaultStatus, 403),
+	// All of ipSCAPE's streams ask at the same moment, and one that is accepted would lift the denial again.
+	refusing := fault(sandbox.VendorIPSCAPE, "", sandbox.FaultStatus, 401)
+	refusing.Times = -1
+	last.Add(refusing, fault(sandbox.VendorDialedIn, "", sandbox.FaultStatus, 403),
 		fault(sandbox.VendorConvolo, "", sandbox.FaultStatus, 401))
 	r.exec(`update ops.streams set retry_at = null`)
 	eventually(r, 30*time.Second, func() string {

@@ -53,8 +53,8 @@ type Config struct {
 type Gate struct {
 	budgets Budgets
 	cfg     Config
-	// denied remembers that the account was seen as denied, so that Accepted costs nothing otherwise.
-	denied atomic.Bool
+	// denied is when the account was seen as denied, nil while it is not.
+	denied atomic.Pointer[time.Time]
 	// probing is set from the grant of a request that tests refused credentials until it is let go.
 	probing atomic.Bool
 
@@ -124,7 +124,7 @@ func (g *Gate) try(ctx context.Context, lane vendorapi.Lane) (wait time.Duration
 	if err != nil {
 		return 0, err
 	}
-	g.denied.Store(b.Denied)
+	g.saw(b.Denied)
 	switch {
 	case b.Paused > 0:
 		return b.Paused, nil
@@ -214,7 +214,7 @@ func (g *Gate) Recheck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.denied.Store(b.Denied)
+	g.saw(b.Denied)
 	switch {
 	case b.Paused > 0:
 		return g.refusal(vendorapi.Limited, max(b.Paused, vendorapi.MinWait), errors.New("the account was paused meanwhile"))
@@ -246,21 +246,33 @@ func (g *Gate) Limited(ctx context.Context, wait time.Duration) {
 func (g *Gate) Denied(ctx context.Context) {
 	g.forget()
 	g.probing.Store(false)
-	if !g.denied.Swap(true) {
+	now := g.cfg.Now()
+	if g.denied.Swap(&now) == nil {
 		g.cfg.Log.Error("vendor refused our credentials; account is denied", "account", g.cfg.Key.String())
 	}
 	g.report("marking as denied", g.budgets.DenyBudget(ctx, g.cfg.Key, g.cfg.CredentialHash))
 }
 
-// Accepted clears the mark that Denied made, if there is one.
-func (g *Gate) Accepted(ctx context.Context) {
-	if !g.denied.Load() {
+// saw notes what the budget said of a denial.
+func (g *Gate) saw(denied bool) {
+	if !denied {
+		g.denied.Store(nil)
+		return
+	}
+	now := g.cfg.Now()
+	g.denied.CompareAndSwap(nil, &now)
+}
+
+// Accepted clears the mark that Denied made, if there is one. A request that was on its way when the credentials were
+// refused proves nothing about them: one asked before the denial was seen changes nothing.
+func (g *Gate) Accepted(ctx context.Context, askedAt time.Time) {
+	if since := g.denied.Load(); since == nil || askedAt.Before(*since) {
 		return
 	}
 	err := g.budgets.AcceptBudget(ctx, g.cfg.Key)
 	g.report("clearing the denial", err)
 	if err == nil {
-		g.denied.Store(false)
+		g.denied.Store(nil)
 		g.probing.Store(false)
 		g.cfg.Log.Info("vendor accepts our credentials again", "account", g.cfg.Key.String())
 	}

@@ -155,7 +155,11 @@ func TestDeniedLetsOneProbeThrough(t *testing.T) {
 		if !refused(a.gate()) {
 			t.Error("a restart cleared the mark")
 		}
-		one.Accepted(ctx)
+		one.Accepted(ctx, time.Now().Add(-time.Minute))
+		if !refused(one) || !refused(other) {
+			t.Errorf("rate %v: the answer to a request sent before the denial cleared the mark", rate)
+		}
+		one.Accepted(ctx, time.Now())
 		if err := other.Wait(ctx, vendorapi.Live); err != nil {
 			t.Errorf("after an accepted request: %v", err)
 		}

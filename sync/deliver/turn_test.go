@@ -52,7 +52,7 @@ func (b *budget) Waited() int {
 
 func (*budget) Limited(context.Context, time.Duration) {}
 func (*budget) Denied(context.Context)                 {}
-func (*budget) Accepted(context.Context)               {}
+func (*budget) Accepted(context.Context, time.Time)    {}
 
 func every(pause time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {

@@ -92,7 +92,7 @@ func (g *gate) Denied(ctx context.Context) {
 		g.count(&g.denied)
 	}
 }
-func (g *gate) Accepted(context.Context) { g.count(&g.accepted) }
+func (g *gate) Accepted(context.Context, time.Time) { g.count(&g.accepted) }
 
 func (g *gate) count(n *int) {
 	g.mu.Lock()

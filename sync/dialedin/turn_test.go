@@ -23,7 +23,7 @@ func (g *countingGate) Wait(_ context.Context, lane vendorapi.Lane) error {
 
 func (*countingGate) Limited(context.Context, time.Duration) {}
 func (*countingGate) Denied(context.Context)                 {}
-func (*countingGate) Accepted(context.Context)               {}
+func (*countingGate) Accepted(context.Context, time.Time)    {}
 
 func TestTurnIsTakenAheadOfTheRequest(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,7 @@ func (g *gate) Denied(context.Context) {
 	g.denied++
 }
 
-func (g *gate) Accepted(context.Context) {}
+func (g *gate) Accepted(context.Context, time.Time) {}
 
 func newClient(t *testing.T, url, key string, g vendorapi.Gate, log *slog.Logger) *lendworks.Client {
 	t.Helper()

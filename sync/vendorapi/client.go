@@ -40,8 +40,8 @@ type Gate interface {
 	Limited(ctx context.Context, wait time.Duration)
 	// Denied marks the account's credentials as refused.
 	Denied(ctx context.Context)
-	// Accepted says that the credentials worked.
-	Accepted(ctx context.Context)
+	// Accepted says that the credentials of a request that was sent at askedAt worked.
+	Accepted(ctx context.Context, askedAt time.Time)
 }
 
 // Observer is told of every request once it ended; kind is 0 on success.
@@ -235,7 +235,7 @@ func (c *Client) send(ctx context.Context, r Request, span tracing.Span) (*Strea
 	if resp.StatusCode/100 == 2 {
 		c.observe(r, resp.StatusCode, 0, took)
 		if c.Gate != nil {
-			c.Gate.Accepted(ctx)
+			c.Gate.Accepted(ctx, askedAt)
 		}
 		span.Count(tracing.Status, resp.StatusCode)
 		return &Stream{Header: resp.Header, Body: &answerBody{resp.Body, cancel, span}, AskedAt: askedAt}, nil

@@ -28,7 +28,7 @@ func (g *turnstile) Wait(context.Context, Lane) error {
 
 func (*turnstile) Limited(context.Context, time.Duration) {}
 func (*turnstile) Denied(context.Context)                 {}
-func (*turnstile) Accepted(context.Context)               {}
+func (*turnstile) Accepted(context.Context, time.Time)    {}
 
 func TestTurnIsForOneRequest(t *testing.T) {
 	t.Parallel()
