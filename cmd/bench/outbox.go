@@ -9,26 +9,36 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/trunkline/trunkline/jobs/gate"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
 // outboxWorkers are the requests under way at once, and River's workers beside them.
 const outboxWorkers = 100
 
-// instant is a destination that takes everything at once.
-type instant struct{}
+// instant is a destination that takes everything at once, within an account's budget that limits nothing.
+type instant struct{ budget *gate.Gate }
+
+// Turn implements deliver.Turner, as a vendor's client does.
+func (i instant) Turn(ctx context.Context) (context.Context, error) {
+	return ctx, i.budget.Wait(ctx, vendorapi.Live)
+}
 
 // Name implements deliver.Destination.
 func (instant) Name() string { return "dialedin" }
 
 // Operation implements deliver.Destination.
-func (instant) Operation(string) (deliver.Operation, bool) {
+func (i instant) Operation(string) (deliver.Operation, bool) {
 	return deliver.Operation{
 		Class:  deliver.Rings,
 		Render: func(v deliver.View) string { return "to " + pipeline.MaskPhone(v.Phone) },
-		Send: func(context.Context, deliver.View) (pipeline.Outcome, error) {
+		Send: func(ctx context.Context, _ deliver.View) (pipeline.Outcome, error) {
+			if err := i.budget.Recheck(ctx); err != nil {
+				return pipeline.Outcome{}, err
+			}
 			return pipeline.Outcome{State: pipeline.OutcomeConfirmed, ExternalID: "1"}, nil
 		},
 		Search: func(context.Context, deliver.View) (bool, string, error) { return false, "", nil },
@@ -55,8 +65,18 @@ func (b *base) deliverAll(ctx context.Context, n int) ([]float64, error) {
 	if err := b.orderDeliveries(ctx, n); err != nil {
 		return nil, err
 	}
+	org, err := b.EnsureDefault(ctx)
+	if err != nil {
+		return nil, err
+	}
+	budget, err := gate.New(ctx, b.DB, gate.Config{
+		Key: store.BudgetKey{Org: org.ID, Account: store.DefaultAccount, Source: pipeline.SourceDialedIn}, Now: time.Now, Log: b.lab.log,
+	})
+	if err != nil {
+		return nil, err
+	}
 	e, err := deliver.New(deliver.Config{
-		Store: b.DB, Destinations: []deliver.Destination{instant{}}, Hours: deliver.Window{CallWindow: pipeline.CallWindow{Always: true}},
+		Store: b.DB, Destinations: []deliver.Destination{instant{budget}}, Hours: deliver.Window{CallWindow: pipeline.CallWindow{Always: true}},
 		Owner: uuid.New(), Now: time.Now, Log: b.lab.log, Settings: deliver.Settings{Workers: outboxWorkers, DrainFor: time.Hour},
 	})
 	if err != nil {

@@ -19,14 +19,24 @@ var ErrNoDestination = errors.New("no such destination is set up")
 // maxFaults is how many deliveries in a row may fail to begin before a drain takes it for the database's fault.
 const maxFaults = 3
 
+// maxBegins is how many transactions of a drain decide at once. They hold each other up only where they share a phone or a lead.
+const maxBegins = 2
+
+// dueAhead is how many due deliveries are counted at once.
+const dueAhead = 500
+
 // drain is one run of Drain.
 type drain struct {
 	engine  *Engine
 	settler *settler
 	turns   *turns
 	// free has a token for each request that may still be started.
-	free    chan struct{}
+	free chan struct{}
+	// begins has room for the transactions that decide: while one waits for its commit the next is made ready.
+	begins  chan struct{}
 	running sync.WaitGroup
+	// due is how many deliveries are known to be due, so that no turn is taken for nothing; 0 = to be counted.
+	due int
 
 	mu     sync.Mutex
 	paused bool // the destination asked us to slow down, or refused our credentials
@@ -43,7 +53,8 @@ func (e *Engine) Drain(ctx context.Context, destination string) (worked int, err
 	if !ok {
 		return 0, fmt.Errorf("draining deliveries for %s: %w", destination, ErrNoDestination)
 	}
-	d := &drain{engine: e, settler: e.startSettler(ctx), turns: e.startTurns(ctx, to), free: make(chan struct{}, e.set.Workers)}
+	d := &drain{engine: e, settler: e.startSettler(ctx), turns: e.startTurns(ctx, to),
+		free: make(chan struct{}, e.set.Workers), begins: make(chan struct{}, maxBegins)}
 	for range e.set.Workers {
 		d.free <- struct{}{}
 	}
@@ -92,17 +103,24 @@ func (d *drain) next(ctx context.Context, destination string, free int, until ti
 	if d.turns == nil {
 		return d.claim(ctx, destination, free)
 	}
-	count, cancel := lasting(ctx)
-	due, err := d.engine.store.CountDueDeliveries(count, destination, d.engine.now(), free)
-	cancel()
-	if err != nil || due == 0 {
-		return nil, err
+	if d.due == 0 {
+		count, cancel := lasting(ctx)
+		due, err := d.engine.store.CountDueDeliveries(count, destination, d.engine.now(), max(free, dueAhead))
+		cancel()
+		if err != nil || due == 0 {
+			return nil, err
+		}
+		d.due = due
 	}
-	n, err := d.turns.await(ctx, due, until)
+	n, err := d.turns.await(ctx, min(d.due, free), until)
 	if err != nil || n == 0 || d.over() {
 		return nil, err
 	}
-	return d.claim(ctx, destination, n)
+	claimed, err := d.claim(ctx, destination, n)
+	if d.due -= len(claimed); len(claimed) < n {
+		d.due = 0 // others took some
+	}
+	return claimed, err
 }
 
 // slot waits for one slot to become free.
@@ -116,9 +134,9 @@ func (d *drain) slot(ctx context.Context) int {
 	return 0
 }
 
-// gather is how long a drain with many workers waits for some of them to become free together: what is begun in one
+// gather is how long a drain with many workers waits for half of them to become free together: what is begun in one
 // transaction costs less than one by one.
-const gather = 3 * time.Millisecond
+const gather = 6 * time.Millisecond
 
 // slots waits for a free slot, and takes all that are free by then or a moment later.
 func (d *drain) slots(ctx context.Context) int {
@@ -128,7 +146,7 @@ func (d *drain) slots(ctx context.Context) int {
 	timer := time.NewTimer(gather)
 	defer timer.Stop()
 	n := 1
-	for n < (cap(d.free)+3)/4 {
+	for n < (cap(d.free)+1)/2 {
 		select {
 		case <-d.free:
 			n++
@@ -173,10 +191,11 @@ func (d *drain) work(ctx context.Context, claimed []pipeline.ClaimedDelivery) {
 	d.mu.Lock()
 	d.worked += len(claimed)
 	d.mu.Unlock()
+	held := d.turns.hold(len(claimed))
 	var ready []uuid.UUID
 	for _, c := range claimed {
 		if c.State == pipeline.DeliveryUnknown {
-			turn := d.turns.pop()
+			turn := held.pop()
 			d.running.Go(func() {
 				defer d.finish(c.ID)
 				defer d.turns.back(turn)
@@ -186,9 +205,16 @@ func (d *drain) work(ctx context.Context, claimed []pipeline.ClaimedDelivery) {
 		}
 		ready = append(ready, c.ID)
 	}
-	if len(ready) > 0 {
-		d.begin(ctx, ready)
+	if len(ready) == 0 {
+		held.back()
+		return
 	}
+	d.begins <- struct{}{}
+	d.running.Go(func() {
+		defer func() { <-d.begins }()
+		defer held.back()
+		d.begin(ctx, ready, held)
+	})
 }
 
 // finish ends our hold on a delivery; its lease is over or runs out.
@@ -199,7 +225,7 @@ func (d *drain) finish(id uuid.UUID) {
 
 // begin decides about deliveries in one transaction and starts the requests that it committed. When that fails they are
 // tried one by one, so that one bad row does not hold up the others.
-func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
+func (d *drain) begin(ctx context.Context, ids []uuid.UUID, held *held) {
 	if ctx.Err() != nil || d.over() {
 		d.release(ctx, ids)
 		return
@@ -209,7 +235,7 @@ func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
 	switch {
 	case err != nil && len(ids) > 1:
 		for i := range ids {
-			d.begin(ctx, ids[i:i+1])
+			d.begin(ctx, ids[i:i+1], held)
 		}
 		return
 	case err != nil:
@@ -233,7 +259,7 @@ func (d *drain) begin(ctx context.Context, ids []uuid.UUID) {
 			d.finish(one.Delivery.ID)
 			continue
 		}
-		turn := d.turns.pop()
+		turn := held.pop()
 		d.running.Go(func() {
 			defer d.finish(one.Delivery.ID)
 			d.request(span.On(turn.on(ctx)), span, one)

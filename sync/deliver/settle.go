@@ -10,6 +10,10 @@ import (
 // settleBatch bounds the outcomes that one transaction commits.
 const settleBatch = 64
 
+// settleGather is how long the first outcome of a transaction waits for others: requests that began together end together,
+// and a vendor's answer takes far longer.
+const settleGather = time.Millisecond
+
 // Waits between tries to commit an outcome.
 const (
 	settlePause    = 100 * time.Millisecond
@@ -52,19 +56,27 @@ func (s *settler) commit(end pipeline.DeliverySettlement) bool {
 func (s *settler) run(ctx context.Context) {
 	defer close(s.gone)
 	for first := range s.queue {
-		batch := []settling{first}
-		for more := true; more && len(batch) < settleBatch; {
-			select {
-			case next, ok := <-s.queue:
-				if more = ok; ok {
-					batch = append(batch, next)
-				}
-			default:
-				more = false
-			}
-		}
-		s.settle(ctx, batch)
+		s.settle(ctx, s.gather(first))
 	}
+}
+
+// gather takes what comes within a moment of the first, up to a full batch.
+func (s *settler) gather(first settling) []settling {
+	batch := []settling{first}
+	timer := time.NewTimer(settleGather)
+	defer timer.Stop()
+	for len(batch) < settleBatch {
+		select {
+		case next, ok := <-s.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, next)
+		case <-timer.C:
+			return batch
+		}
+	}
+	return batch
 }
 
 // settle tries until SettleFor is over. A batch that fails twice is taken apart, so that one bad row does not take the

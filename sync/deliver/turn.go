@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -181,19 +182,40 @@ func (t *turns) takeOne() (ctx context.Context, err error) {
 	return t.take(t.ctx)
 }
 
-// pop hands out a turn, or nil when there is none.
-func (t *turns) pop() *turn {
+// held are the turns of what was claimed together, until each is used or given back. They are one goroutine's.
+type held struct {
+	of   *turns
+	rest []*turn
+}
+
+// hold hands out up to n turns.
+func (t *turns) hold(n int) *held {
 	if t == nil {
-		return nil
+		return &held{}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.free) == 0 {
+	n = min(n, len(t.free))
+	h := &held{of: t, rest: t.free[:n:n]}
+	t.free = slices.Clone(t.free[n:])
+	return h
+}
+
+// pop returns a turn, or nil when there is none.
+func (h *held) pop() *turn {
+	if len(h.rest) == 0 {
 		return nil
 	}
-	one := t.free[0]
-	t.free = t.free[1:]
+	one := h.rest[0]
+	h.rest = h.rest[1:]
 	return one
+}
+
+// back gives back what is left.
+func (h *held) back() {
+	for one := h.pop(); one != nil; one = h.pop() {
+		h.of.back(one)
+	}
 }
 
 // back takes a turn back that was not used, for the next delivery.
