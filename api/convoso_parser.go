@@ -25,12 +25,12 @@ type ConvosoSettings func(org uuid.UUID) convoso.Settings
 // Parse implements Parser.
 func (f ConvosoSettings) Parse(post *store.Post) (Reading, error) {
 	settings := f(post.Org)
-	facts, err := settings.Parse(ConvosoPost(post))
+	facts, optOuts, err := settings.Look(ConvosoPost(post))
 	if err != nil {
 		return Reading{}, err
 	}
-	reading := Reading{Facts: len(facts)}
-	for _, s := range settings.Suppressions(facts) {
+	reading := Reading{Facts: facts}
+	for _, s := range optOuts {
 		reading.Suppressions = append(reading.Suppressions, suppressionsOf(settings.Account, s)...)
 	}
 	return reading, nil

@@ -77,17 +77,25 @@ func (db *DB) emptyErased(ctx context.Context, tx pgx.Tx, posts []Post) error {
 	return nil
 }
 
-// The conflict clause makes a second try of the same group harmless, whose first commit may have been carried out.
 const inboxInsertSQL = `
 insert into ops.inbox (id, org_id, source, state, received_at, method, content_type, event_path, query, body, error)
 select p.id, p.org_id, p.source, p.state, p.received_at, p.method, p.content_type, p.event_path, p.query, p.body,
   nullif(p.error, '')
 from unnest(@ids::uuid[], @org_ids::uuid[], @sources::text[], @states::text[], @received::timestamptz[],
   @methods::text[], @content_types::text[], @event_paths::text[], @queries::text[], @bodies::bytea[], @errors::text[])
-  as p (id, org_id, source, state, received_at, method, content_type, event_path, query, body, error)
+  as p (id, org_id, source, state, received_at, method, content_type, event_path, query, body, error)`
+
+// The conflict clause makes a second try of the same group harmless, whose first commit may have been carried out. It doubles what
+// a row costs, so that a first try does without.
+const inboxInsertAgainSQL = inboxInsertSQL + `
 on conflict (id, received_at) do nothing`
 
-func insertPosts(ctx context.Context, tx pgx.Tx, posts []Post) error {
+// insertPosts keeps posts; again tells that an earlier try may have kept them.
+func insertPosts(ctx context.Context, tx pgx.Tx, posts []Post, again bool) error {
+	sql := inboxInsertSQL
+	if again {
+		sql = inboxInsertAgainSQL
+	}
 	n := len(posts)
 	var (
 		ids, orgs                                                 = make([]pgtype.UUID, n), make([]pgtype.UUID, n)
@@ -111,7 +119,7 @@ func insertPosts(ctx context.Context, tx pgx.Tx, posts []Post) error {
 		}
 		failures[i] = cleanText(p.Error, maxPostError)
 	}
-	_, err := tx.Exec(ctx, inboxInsertSQL, pgx.StrictNamedArgs{
+	_, err := tx.Exec(ctx, sql, pgx.StrictNamedArgs{
 		"ids": ids, "org_ids": orgs, "sources": sources, "states": states, "received": received, "methods": methods,
 		"content_types": types, "event_paths": paths, "queries": queries, "bodies": bodies, "errors": failures,
 	})

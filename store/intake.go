@@ -216,14 +216,14 @@ func (in *Intake) tryTwice(ctx context.Context, items []*intakeItem) error {
 	for i, item := range items {
 		posts[i] = item.post
 	}
-	err := in.write(ctx, posts)
+	err := in.write(ctx, posts, false)
 	if err != nil && Unavailable(err) && ctx.Err() == nil {
-		err = in.write(ctx, posts)
+		err = in.write(ctx, posts, true)
 	}
 	return err
 }
 
-func (in *Intake) write(ctx context.Context, posts []Post) (err error) {
+func (in *Intake) write(ctx context.Context, posts []Post, again bool) (err error) {
 	defer func() {
 		// A committer that dies would leave every later post without an answer.
 		if p := recover(); p != nil {
@@ -238,7 +238,7 @@ func (in *Intake) write(ctx context.Context, posts []Post) (err error) {
 		if err := suppress(ctx, tx, suppressionsOf(posts), in.db.Now()); err != nil {
 			return err
 		}
-		if err := insertPosts(ctx, tx, posts); err != nil {
+		if err := insertPosts(ctx, tx, posts, again); err != nil {
 			return err
 		}
 		if in.cfg.Enqueue == nil {

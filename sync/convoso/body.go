@@ -25,6 +25,8 @@ const (
 // pair is one key with its value as clean text.
 type pair struct {
 	key, value string
+	// normal is the key in the form in which keys compare.
+	normal string
 	// query marks what came in the URL beside a body: the body's word on the same thing wins.
 	query bool
 }
@@ -193,7 +195,7 @@ func stringText(value gjson.Result) (text string) {
 
 // unwrap replaces a "params" key by the object or form that it holds.
 func unwrap(pairs []pair, wraps int) [][]pair {
-	at := slices.IndexFunc(pairs, func(p pair) bool { return normal(p.key) == "params" && p.value != "" })
+	at := slices.IndexFunc(pairs, func(p pair) bool { return p.normal == "params" && p.value != "" })
 	if at < 0 {
 		return [][]pair{pairs}
 	}
@@ -214,7 +216,8 @@ const mask = "[redacted]"
 // newPair cleans key and value, and masks what by its key is a credential: endpoints may append some to the URL (section 1).
 func newPair(key, value string) pair {
 	p := pair{key: pipeline.CleanText(key), value: pipeline.CleanText(value)}
-	switch normal(p.key) {
+	p.normal = normal(p.key)
+	switch p.normal {
 	case "apikey", "authtoken", "accesstoken", "token", "authorization", "password", "passwd", "pwd", "secret", "apisecret",
 		"clientsecret", "bearer", "orgtoken", "apitoken", "xapikey":
 		if p.value != "" {

@@ -81,7 +81,7 @@ func sortedKeys(values url.Values) []string {
 func bodySelector(pairs []pair) selector {
 	for _, want := range []string{"eventtype", "event", "type", "webhooktype", "trigger"} {
 		for _, p := range pairs {
-			if normal(p.key) != want {
+			if p.normal != want {
 				continue
 			}
 			if sel, ok := selects(p.value); ok {

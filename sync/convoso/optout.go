@@ -70,7 +70,7 @@ func (s Settings) optOut(pairs []pair, r reading) string {
 	var codes, flags []string
 	x := s.keys()
 	for _, p := range pairs {
-		m, _ := x.of(p.key)
+		m := x.byKey[p.normal]
 		value := strings.TrimSpace(p.value)
 		switch {
 		case m.canonical == keyStatus && s.DNCCodes.Has(value):

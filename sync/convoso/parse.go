@@ -5,28 +5,77 @@ import "fmt"
 // Parse returns every fact that a post holds, each with its own identity, what the post mainly is first. It looks at nothing
 // but its arguments and never panics. Its errors wrap ErrUnparsable or ErrUnrecognised and quote nothing of the post.
 func (s Settings) Parse(p Post) ([]Fact, error) {
+	told, err := s.told(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.facts(p, told)
+}
+
+// Look returns how many facts Parse would return and the opt-outs among them. It makes no more of a post than that: it is on the
+// way of every answer, and the drain parses the post again. Its errors are Parse's.
+func (s Settings) Look(p Post) (count int, optOuts []Suppression, err error) {
+	told, err := s.told(p)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(told) > 1 {
+		// Several objects may tell a fact twice.
+		facts, err := s.facts(p, told)
+		return len(facts), s.Suppressions(facts), err
+	}
+	for i := range told[0] {
+		v := &told[0][i]
+		if v.kind != TypeDNC {
+			continue
+		}
+		f, err := s.fact(p, v)
+		if err != nil {
+			return 0, nil, err
+		}
+		optOuts = append(optOuts, s.Suppressions([]Fact{f})...)
+	}
+	return len(told[0]), optOuts, nil
+}
+
+// told returns what each object of a post tells; at least one tells something.
+func (s Settings) told(p Post) ([][]view, error) {
 	sel, data := urlSelector(p)
 	p.Query = data
 	objects, err := readPost(p)
 	if err != nil {
 		return nil, fmt.Errorf("reading a convoso post: %w", err)
 	}
-	var facts []Fact
+	var told [][]view
 	for _, pairs := range objects {
 		r := resolve(pairs, s.keys())
 		if !r.says() {
 			continue
 		}
+		var views []view
 		for _, found := range s.detect(pairs, r, sel) {
-			f, err := s.fact(p, &view{reading: r, settings: s, kind: found.kind, state: found.state, reason: found.reason})
+			views = append(views, view{reading: r, settings: s, kind: found.kind, state: found.state, reason: found.reason})
+		}
+		if len(views) > 0 {
+			told = append(told, views)
+		}
+	}
+	if len(told) == 0 {
+		return nil, fmt.Errorf("sorting a convoso post: %w", ErrUnrecognised)
+	}
+	return told, nil
+}
+
+func (s Settings) facts(p Post, told [][]view) ([]Fact, error) {
+	var facts []Fact
+	for _, views := range told {
+		for i := range views {
+			f, err := s.fact(p, &views[i])
 			if err != nil {
 				return nil, err
 			}
 			facts = put(facts, f)
 		}
-	}
-	if len(facts) == 0 {
-		return nil, fmt.Errorf("sorting a convoso post: %w", ErrUnrecognised)
 	}
 	return facts, nil
 }

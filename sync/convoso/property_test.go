@@ -94,7 +94,15 @@ func TestEncodingAndOrderDoNotMatter(t *testing.T) {
 			}
 			posts["query"] = Post{Query: query, ReceivedAt: received}
 		}
+		posts["two"] = Post{
+			Body:       slices.Concat([]byte("["), asJSON(t, m, shuffled(t, m)), []byte(","), asJSON(t, flatMap(t), someKeys), []byte("]")),
+			ReceivedAt: received,
+		}
 		for name, p := range posts {
+			looksAsItParses(t, s, p)
+			if name == "two" {
+				continue
+			}
 			got, err := s.Parse(p)
 			if errors.Is(err, ErrUnparsable) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
 				t.Fatalf("%s: error %v, want %v", name, err, wantErr)
@@ -104,6 +112,18 @@ func TestEncodingAndOrderDoNotMatter(t *testing.T) {
 			}
 		}
 	})
+}
+
+// looksAsItParses holds what the receiver looks for in a post to what the drain will find.
+func looksAsItParses(t rapid.TB, s Settings, p Post) {
+	facts, err := s.Parse(p)
+	count, optOuts, lookErr := s.Look(p)
+	if count != len(facts) || fmt.Sprint(err) != fmt.Sprint(lookErr) {
+		t.Fatalf("a look finds %d facts, %v; parsing %d, %v", count, lookErr, len(facts), err)
+	}
+	if diff := cmp.Diff(s.Suppressions(facts), optOuts); diff != "" {
+		t.Fatalf("other opt-outs (-parsed +looked):\n%s", diff)
+	}
 }
 
 // An opt-out is never lost: not by an event name, another code, an odd key or a missing phone.
@@ -135,6 +155,7 @@ func TestOptOutIsNeverLost(t *testing.T) {
 		if found := s.Suppressions(facts); len(found) == 0 {
 			t.Fatalf("lost among %v", kinds(facts))
 		}
+		looksAsItParses(t, s, p)
 		optedOut := false
 		for _, f := range facts {
 			told, err := s.Facts(record(f))
@@ -197,6 +218,7 @@ func FuzzParse(f *testing.F) {
 		if fmt.Sprint(err) != fmt.Sprint(errAgain) || !cmp.Equal(facts, again) {
 			t.Fatal("two readings differ")
 		}
+		looksAsItParses(t, s, p)
 		if err != nil {
 			if !errors.Is(err, ErrUnparsable) && !errors.Is(err, ErrUnrecognised) || facts != nil {
 				t.Fatalf("error %v beside %d facts", err, len(facts))

@@ -18,9 +18,8 @@ type reading struct {
 	unmapped map[string]string
 }
 
-// candidate is a pair together with what its key stands for.
+// candidate is the place of a pair together with what its key stands for.
 type candidate struct {
-	pair
 	meaning
 	at int
 }
@@ -28,30 +27,32 @@ type candidate struct {
 // resolve chooses the value of each canonical key: from the body before the URL, by the order of section 5, the first that
 // says something. The order in which different keys were sent does not matter.
 func resolve(pairs []pair, x *index) reading {
-	r := reading{fields: map[string]string{}, unmapped: map[string]string{}}
-	var known []candidate
-	for i, p := range pairs {
-		if m, ok := x.of(p.key); ok {
-			known = append(known, candidate{p, m, i})
+	r := reading{fields: make(map[string]string, len(pairs)), unmapped: map[string]string{}}
+	known := make([]candidate, 0, len(pairs))
+	for i := range pairs {
+		if m, ok := x.byKey[pairs[i].normal]; ok {
+			known = append(known, candidate{m, i})
 		}
 	}
 	slices.SortFunc(known, func(a, b candidate) int {
-		return cmp.Or(compareBool(a.query, b.query), a.rank-b.rank, -strings.Compare(a.key, b.key), a.at-b.at)
+		p, q := &pairs[a.at], &pairs[b.at]
+		return cmp.Or(compareBool(p.query, q.query), a.rank-b.rank, -strings.Compare(p.key, q.key), a.at-b.at)
 	})
 	used := make([]bool, len(pairs))
-	taken := map[string]bool{}
+	taken := make(map[string]bool, len(pairs))
 	for _, c := range known {
 		if _, ok := r.fields[c.canonical]; ok {
 			continue
 		}
-		value, ok := meaningful(c.canonical, c.value)
+		p := &pairs[c.at]
+		value, ok := meaningful(c.canonical, p.value)
 		if !ok {
 			continue
 		}
 		r.fields[c.canonical] = value
 		// A structure that was reduced to its gist stays readable beside it.
-		if strings.TrimSpace(c.value) == value {
-			used[c.at], taken[c.key] = true, true
+		if strings.TrimSpace(p.value) == value {
+			used[c.at], taken[p.key] = true, true
 		}
 	}
 	used, taken = r.resolveID(pairs, x, used, taken)
@@ -84,7 +85,7 @@ func (r *reading) resolveID(pairs []pair, x *index, used []bool, taken map[strin
 	}
 	at, id := -1, ""
 	for i, p := range pairs {
-		if normal(p.key) != "id" {
+		if p.normal != "id" {
 			continue
 		}
 		if v := strings.TrimSpace(p.value); tellsID(v) && (at < 0 || (pairs[at].query && !p.query)) {
@@ -114,7 +115,7 @@ func (r *reading) resolveID(pairs []pair, x *index, used []bool, taken map[strin
 // callLogShaped tells whether the keys are those of the Call Log API, by names that only it uses.
 func callLogShaped(pairs []pair) bool {
 	return slices.ContainsFunc(pairs, func(p pair) bool {
-		switch normal(p.key) {
+		switch p.normal {
 		case "calllength", "numberdialed", "calleriddisplayed":
 			return p.value != ""
 		case "recording":
