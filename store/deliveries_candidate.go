@@ -20,6 +20,7 @@ select
   d.id, d.org_id, d.account_id, d.destination, d.operation, d.class, d.lead_id, d.phone as own_phone, d.state as delivery_state,
   d.reason, d.params, d.source_time, d.expires_at, d.not_before, d.hold, d.attempts, d.searches, d.resends, d.created_at,
   d.sending_at, d.settled_at, d.external_id, d.error, d.dedupe, first.sent_at as first_sent_at,
+  first.sent_before,
   l.lead_id as found_lead_id, l.first_source_time, l.business_name, l.contact_first_name, l.contact_last_name, l.email, l.phone_e164, l.industry,
   l.monthly_revenue::text as monthly_revenue, l.requested_amount::text as requested_amount, l.source, l.priority, l.timezone,
   l.city, l.state as lead_state, l.postal_code, l.tags, l.custom_fields,
@@ -172,12 +173,14 @@ cross join lateral (
     and t.dialled_at > @since
 ) attempts
 cross join lateral (
-  select min(a.started_at) as sent_at
+  select
+    min(a.started_at) filter (where a.outcome is distinct from 'rejected') as sent_at,
+    count(*) > 0 as sent_before
   from ops.delivery_attempts a
   where d.attempts > 0
     and a.delivery_id = d.id
     and a.kind = 'send'
-    and coalesce(a.outcome, 'unknown') not in ('not_sent', 'limited', 'denied', 'rejected')
+    and coalesce(a.outcome, 'unknown') not in ('not_sent', 'limited', 'denied')
 ) first
 left join lateral (
   -- What an update is compared with: the last word that arrived.
@@ -262,6 +265,7 @@ type candidateRow struct {
 	Error         *string
 	Dedupe        string
 	FirstSentAt   *time.Time
+	SentBefore    bool
 
 	FoundLeadID      *uuid.UUID
 	FirstSourceTime  *time.Time
@@ -309,7 +313,7 @@ func (r *candidateRow) candidate() pipeline.DeliveryCandidate {
 			Class: pipeline.DeliveryClass(r.Class), Phone: textOf(r.OwnPhone), State: pipeline.DeliveryState(r.DeliveryState),
 			Reason: textOf(r.Reason), Params: r.Params, SourceTime: r.SourceTime.UTC(), ExpiresAt: timeOf(r.ExpiresAt),
 			NotBefore: r.NotBefore.UTC(), Hold: textOf(r.Hold), Attempts: r.Attempts, Searches: r.Searches, Resends: r.Resends,
-			CreatedAt: r.CreatedAt.UTC(), SendingAt: timeOf(r.SendingAt), FirstSentAt: timeOf(r.FirstSentAt),
+			CreatedAt: r.CreatedAt.UTC(), SendingAt: timeOf(r.SendingAt), FirstSentAt: timeOf(r.FirstSentAt), SentBefore: r.SentBefore,
 			SettledAt: timeOf(r.SettledAt), ExternalID: textOf(r.ExternalID), Error: textOf(r.Error), Dedupe: r.Dedupe,
 		},
 		Lifted: r.Lifted, HasLead: r.FoundLeadID != nil, FirstSourceTime: timeOf(r.FirstSourceTime), Phones: r.Phones, Superseded: r.Superseded != nil && *r.Superseded,

@@ -298,7 +298,9 @@ func (d *drain) request(ctx context.Context, span tracing.Span, one *pipeline.Be
 		Kind: pipeline.AttemptSend, Delivery: one.Delivery, Attempt: one.Attempt, Owner: e.owner, Outcome: string(out.State),
 		Detail: out.Detail, StartedAt: one.Delivery.SendingAt, Now: now, Change: change,
 	})
-	e.tellSpeed(&one.Delivery, "sent", one.Delivery.SendingAt)
+	if out.heard() {
+		e.tellSpeed(&one.Delivery, "sent", one.Delivery.SendingAt)
+	}
 	if moved && change.State == pipeline.DeliveryConfirmed {
 		e.tellSpeed(&one.Delivery, "accepted", now)
 	}

@@ -152,10 +152,10 @@ func (e *Engine) observe(destination, operation string, change pipeline.Delivery
 	e.observer(destination, operation, string(change.State), reason)
 }
 
-// tellSpeed tells how fast a lead got to a step, of a first request only. What a person orders, which is free of the age rule and
-// may be of a lead of last year, tells nothing of speed.
+// tellSpeed tells how fast a lead got to a step, of the first request only that left and was heard. What a person orders, which is
+// free of the age rule and may be of a lead of last year, tells nothing of speed.
 func (e *Engine) tellSpeed(d *pipeline.Delivery, step string, at time.Time) {
-	if e.sped != nil && d.Class == Rings && d.Attempts == 1 && !d.SourceTime.IsZero() && !d.ExpiresAt.IsZero() {
+	if e.sped != nil && d.Class == Rings && !d.SentBefore && !d.SourceTime.IsZero() && !d.ExpiresAt.IsZero() {
 		e.sped(d.Destination, step, max(at.Sub(d.SourceTime), 0))
 	}
 }

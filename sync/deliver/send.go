@@ -53,6 +53,9 @@ func judge(outcome pipeline.Outcome, err error) ended {
 	if o.State == "" {
 		o.State, o.Reason = stateOf(err)
 	}
+	// A lead that the vendor would refuse is not sent to it.
+	v, ok := errors.AsType[*vendorapi.Error](err)
+	o.kept = ok && v.Kind == vendorapi.Refused && !v.Sent && v.Status == 0
 	return o
 }
 

@@ -25,6 +25,18 @@ type ended struct {
 	problem string
 	// stopped tells that we were stopped before anything was sent.
 	stopped bool
+	// kept tells that the vendor's package knows of no request that left.
+	kept bool
+}
+
+// heard tells that the request left, and that the destination may have done more with it than turn it away.
+func (o *ended) heard() bool {
+	switch o.State {
+	case pipeline.OutcomeNotSent, pipeline.OutcomeLimited, pipeline.OutcomeDenied:
+		return false
+	case pipeline.OutcomeConfirmed, pipeline.OutcomeRejected, pipeline.OutcomeUnknown:
+	}
+	return !o.kept
 }
 
 // afterSend is the row's next state, once a request has ended. It is the whole of law 5 for sends: what rings never goes

@@ -141,8 +141,10 @@ type Delivery struct {
 	CreatedAt                   time.Time
 	// SendingAt is when sending was last committed, FirstSentAt when a request first left that may have had an effect.
 	SendingAt, FirstSentAt time.Time
-	SettledAt              time.Time
-	ExternalID             string
-	Error                  string
-	Dedupe                 string
+	// SentBefore tells that an earlier request left and was heard: turned away neither for its pace nor for its credentials.
+	SentBefore bool
+	SettledAt  time.Time
+	ExternalID string
+	Error      string
+	Dedupe     string
 }
