@@ -11,21 +11,25 @@ import (
 	"strings"
 	"time"
 
-	"github.com/trunkline/trunkline/jobs/gate"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
 // operatorGate is an account's budget for an operator's requests. They wait their turn behind live work, and what the vendor
 // thinks of credentials that stand in an operator's shell says nothing of the daemon's.
 type operatorGate struct {
-	*gate.Gate
-	// before has the last word on each request, after its turn has come.
+	vendorapi.Gate
+	// before has the last word on each request: after its turn has come, and after the last look at the account.
 	before func(context.Context) error
 }
 
 // Wait implements vendorapi.Gate.
 func (g operatorGate) Wait(ctx context.Context, _ vendorapi.Lane) error {
-	if err := g.Gate.Wait(ctx, vendorapi.Reread); err != nil {
+	return g.Gate.Wait(ctx, vendorapi.Reread)
+}
+
+// Recheck implements vendorapi.Gate.
+func (g operatorGate) Recheck(ctx context.Context) error {
+	if err := g.Gate.Recheck(ctx); err != nil {
 		return err
 	}
 	return g.before(ctx)
@@ -72,12 +76,20 @@ func (p *program) askVendor(ctx context.Context, c *config, d *database, v *call
 	}
 	before := func(context.Context) error { return nil }
 	call.db, call.org = d.DB, org
-	if v.phones != nil && !call.verify && (call.op.Effect == vendorapi.Rings || call.args["CallbackDate"] != "") {
-		before = mayRing(d, org, v.phones(c, call))
+	if phones := v.rings(c, call); len(phones) > 0 {
+		before = mayRing(d, org, phones)
 	}
 	return v.run(ctx, c, vendorapi.Client{
 		HTTP: newVendorHTTP(), Now: time.Now, Log: log, Gate: operatorGate{g, before}, Secrets: append(c.secrets(), call.personal()...),
 	}, call)
+}
+
+// rings are the numbers, in E.164, that the call is about to make ring or to write to.
+func (v *callable) rings(c *config, call vendorCall) []string {
+	if v.phones == nil || call.verify || call.op.Effect != vendorapi.Rings && call.args["CallbackDate"] == "" {
+		return nil
+	}
+	return v.phones(c, call)
 }
 
 // printAnswer prints JSON for people, every value as it came.

@@ -174,18 +174,15 @@ func dialled(numbers []string, region string) []string {
 }
 
 // errOptedOut is why a request that would ring somebody is not sent.
-var errOptedOut = errors.New("the number is on the do-not-call list, or its owner has opted out; nothing was sent")
+var errOptedOut = errors.New("the number is on the do-not-call list, or its owner has opted out; the request was not sent")
 
-// mayRing looks for opt-outs, as deliveries do, right before a request that rings.
+// mayRing looks for opt-outs, as deliveries do, immediately before a request that rings leaves.
 func mayRing(d *database, org uuid.UUID, phones []string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		if len(phones) == 0 {
-			return nil
-		}
 		suppressed, err := d.Suppressed(ctx, org, phones)
 		switch {
 		case err != nil:
-			return fmt.Errorf("nothing was sent: %w", err)
+			return fmt.Errorf("the request was not sent: %w", err)
 		case suppressed:
 			return errOptedOut
 		}

@@ -51,7 +51,7 @@ func (c *Client) wait(ctx context.Context, r Request) error {
 	err := c.Gate.Recheck(ctx)
 	if _, told := errors.AsType[*Error](err); err != nil && !told {
 		// Whatever it is, nothing has left.
-		err = &Error{Kind: Transient, Err: err}
+		return &Error{Vendor: c.Vendor, Op: r.Op, Kind: Transient, Err: err}
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: the account's budget: %w", c.Vendor, r.Op, err)
