@@ -26,6 +26,10 @@ insert into ipscape.leads (org_id, account_id, lead_id, observed_at, changed_at)
   select '%[1]s', 'default', 1000000 + g, now(), now() from generate_series(1, %[2]d) g;
 insert into ipscape.dial_attempts (org_id, account_id, attempt_id, lead_id, observed_at, changed_at)
   select '%[1]s', 'default', 1000000 + g, 1000000 + g, now(), now() from generate_series(1, %[2]d) g;
+insert into ipscape.bulk_creates (org_id, account_id, bulk_id, state, list_ids, leads, asked_at)
+  values ('%[1]s', 'default', '%[1]s', 'taken', '{7}', %[2]d, now());
+insert into ipscape.bulk_leads (org_id, account_id, list_id, hash, bulk_id)
+  select '%[1]s', 'default', 7, sha256(g::text::bytea), '%[1]s' from generate_series(1, %[2]d) g;
 insert into convoso.events (org_id, account_id, event_id, inbox_id, type, zone_assumed, observed_at, changed_at)
   select '%[1]s', 'default', 'disposition:x' || g, gen_random_uuid(), 'disposition', false, now(), now() from generate_series(1, %[2]d) g;
 insert into convolo.calls (org_id, account_id, call_id, delivery_id, phone, observed_at, changed_at)

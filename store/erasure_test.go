@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/trunkline/trunkline/store"
@@ -119,6 +120,26 @@ func TestErasePost(t *testing.T) {
 		t.Errorf("%d items of quarantine are emptied", n)
 	}
 	w.agrees("in the end")
+}
+
+// TestEraseBulkLeads: nothing shows any more that somebody was in a bulk create, nor can it be found out by their number.
+func TestEraseBulkLeads(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA), customerKey("k-1"))
+	w.lead("2", 0, "Perth", phone(phoneB), customerKey("k-2"))
+	leads := []store.BulkLead{{List: 7, Key: "k-1"}, {List: 8, Key: "k-1"}, {List: 7, Key: phoneA}, {List: 7, Key: "k-2"}}
+	b := store.BulkCreate{ID: uuid.New(), Org: foldOrg, Account: "default", Lists: []int64{7, 8}, Leads: len(leads), AskedAt: foldStart}
+	if err := w.db.BeginBulk(t.Context(), &b, leads); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.erase(store.Identity{Phone: phoneA}); r.Counts["ipscape.bulk_leads"] != 3 {
+		t.Errorf("the receipt counts %v", r.Counts)
+	}
+	known, err := w.db.KnownBulkLeads(t.Context(), foldOrg, "default", leads)
+	if err != nil || len(known) != 1 || known[0].At != 3 {
+		t.Errorf("still known are %v, %v; want the other lead", known, err)
+	}
 }
 
 // TestEraseDeliveries ends what is open for a person; not while a request is under way, whose outcome would be lost.

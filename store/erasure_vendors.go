@@ -40,6 +40,10 @@ where r.record_id = any(@ids) and r.source = 'convoso'
 delete from convolo.calls
 where org_id = @org and (phone = any(@phones) or call_id = any(@convolo_calls) or delivery_id = any(array(
   select id from ops.deliveries where org_id = @org and (lead_id = any(@leads) or phone = any(@phones)))))`
+	// Customer keys may be numbers and addresses.
+	bulkLeadsEraseSQL = `
+delete from ipscape.bulk_leads
+where org_id = @org and hash = any(@hashes)`
 	dialedinLeadsEraseSQL = `
 delete from dialedin.leads
 where org_id = @org and client_id = any(@lead_ids)`
@@ -60,6 +64,10 @@ func (m *removal) vendors(ctx context.Context) error {
 	for _, id := range m.p.leads {
 		leads = append(leads, id.String())
 	}
+	var bulk [][]byte
+	for n := range m.p.hashes() {
+		bulk = append(bulk, bulkHash(m.p.org, n.Value))
+	}
 	of := pgx.StrictNamedArgs{"ids": m.seeds}
 	return m.exec(
 		ctx,
@@ -67,6 +75,7 @@ func (m *removal) vendors(ctx context.Context) error {
 		statement{"ipscape.leads", ipscapeLeadsEraseSQL, of},
 		statement{"ipscape.dial_attempts", attemptsEraseSQL, of},
 		statement{"ipscape.dial_attempts", attemptsOfLeadsEraseSQL, pgx.StrictNamedArgs{"org": m.p.org, "ipscape_leads": ipscape}},
+		statement{"ipscape.bulk_leads", bulkLeadsEraseSQL, pgx.StrictNamedArgs{"org": m.p.org, "hashes": bulk}},
 		statement{"convoso.events", convosoEventsEraseSQL, of},
 		statement{"convolo.calls", convoloCallsEraseSQL, pgx.StrictNamedArgs{
 			"org": m.p.org, "phones": m.p.phones(), "convolo_calls": convolo, "leads": m.p.leads,

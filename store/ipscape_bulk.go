@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,12 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// States of a bulk create: being sent, taken by the vendor, refused, or nobody knows.
+// States of a bulk create: being sent, taken by the vendor, refused, nobody knows, or not there when somebody looked long after.
 const (
 	BulkSending = "sending"
 	BulkTaken   = "taken"
 	BulkUnknown = "unknown"
 	BulkRefused = "refused"
+	BulkLost    = "lost"
 )
 
 // BulkCreate is one request of a bulk create at ipSCAPE.
@@ -24,10 +24,8 @@ type BulkCreate struct {
 	Org uuid.UUID
 	// Account is the vendor account.
 	Account string
-	// Fingerprint tells which leads it creates.
-	Fingerprint []byte
-	Lists       []int64
-	Leads       int
+	Lists   []int64
+	Leads   int
 	// AskedAt is when it was sent (UTC).
 	AskedAt time.Time
 	State   string
@@ -35,42 +33,42 @@ type BulkCreate struct {
 	UUID, Status string
 }
 
-// ErrBulkSent means that the very same leads were sent before, and may be at the vendor.
-var ErrBulkSent = errors.New("these leads were sent before")
+// Uncertain tells whether nobody knows if the vendor took the request: who sent it may have been killed.
+func (b *BulkCreate) Uncertain() bool { return b.State == BulkSending || b.State == BulkUnknown }
 
 const bulkLockSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.bulk.' || @org::text || '.' || @account::text, 0))`
 
-const bulkLatestSQL = `
-select bulk_id, org_id, account_id, fingerprint, list_ids, leads, asked_at, state, coalesce(uuid, ''), coalesce(status, '')
-from ipscape.bulk_creates
-where org_id = @org
-  and account_id = @account
-  and fingerprint = @fingerprint
-  and state <> 'refused'
-order by asked_at desc
-limit 1`
-
 const bulkInsertSQL = `
-insert into ipscape.bulk_creates (org_id, account_id, bulk_id, fingerprint, list_ids, leads, asked_at, state)
-values (@org, @account, @id, @fingerprint, @lists, @leads, @asked_at, 'sending')`
+insert into ipscape.bulk_creates (org_id, account_id, bulk_id, list_ids, leads, asked_at, state)
+values (@org, @account, @id, @lists, @leads, @asked_at, 'sending')`
 
-// BeginBulk remembers a request before it is sent. It fails with ErrBulkSent when the same leads were sent before and not refused: those
-// that are not there may still be in the vendor's queue, and nobody can ask how long.
-func (db *DB) BeginBulk(ctx context.Context, b *BulkCreate) error {
+const bulkLeadsInsertSQL = `
+insert into ipscape.bulk_leads (org_id, account_id, list_id, hash, bulk_id)
+select @org, @account, n.list_id, n.hash, @id
+from unnest(@lists::bigint[], @hashes::bytea[]) as n (list_id, hash)`
+
+// BeginBulk remembers a request and its leads before it is sent. It fails with a BulkSentError when any of them was sent before and not
+// refused: one that is not there may still be in the vendor's queue. Of two that begin at once with the same lead one fails.
+func (db *DB) BeginBulk(ctx context.Context, b *BulkCreate, leads []BulkLead) error {
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, bulkLockSQL, pgx.StrictNamedArgs{"org": b.Org, "account": b.Account}); err != nil {
 			return err
 		}
-		before, err := latestBulk(ctx, tx, b.Org, b.Account, b.Fingerprint)
-		switch {
-		case err == nil:
-			return fmt.Errorf("%w: at %s, as %s", ErrBulkSent, before.AskedAt.Format(time.RFC3339), orElse(before.UUID, "nobody knows what"))
-		case !errors.Is(err, ErrNotFound):
+		known, err := knownBulkLeads(ctx, tx, b.Org, b.Account, leads)
+		if err != nil {
 			return err
 		}
+		if len(known) > 0 {
+			return &BulkSentError{Known: known}
+		}
 		_, err = tx.Exec(ctx, bulkInsertSQL, pgx.StrictNamedArgs{
-			"org": b.Org, "account": b.Account, "id": b.ID, "fingerprint": b.Fingerprint, "lists": b.Lists, "leads": b.Leads, "asked_at": b.AskedAt,
+			"org": b.Org, "account": b.Account, "id": b.ID, "lists": b.Lists, "leads": b.Leads, "asked_at": b.AskedAt,
 		})
+		if err != nil {
+			return err
+		}
+		lists, hashes := bulkColumns(b.Org, leads)
+		_, err = tx.Exec(ctx, bulkLeadsInsertSQL, pgx.StrictNamedArgs{"org": b.Org, "account": b.Account, "id": b.ID, "lists": lists, "hashes": hashes})
 		return err
 	})
 	if err != nil {
@@ -79,72 +77,40 @@ func (db *DB) BeginBulk(ctx context.Context, b *BulkCreate) error {
 	return nil
 }
 
-// LatestBulk returns the last request that created these leads, or may have; ErrNotFound where there was none.
-func (db *DB) LatestBulk(ctx context.Context, org uuid.UUID, account string, fingerprint []byte) (BulkCreate, error) {
-	var b BulkCreate
-	err := db.onConn(ctx, func(q Queryer) (err error) {
-		b, err = latestBulk(ctx, q, org, account, fingerprint)
-		return err
-	})
-	return b, err
-}
-
-func latestBulk(ctx context.Context, q Queryer, org uuid.UUID, account string, fingerprint []byte) (BulkCreate, error) {
-	rows, err := q.Query(ctx, bulkLatestSQL, pgx.StrictNamedArgs{"org": org, "account": account, "fingerprint": fingerprint})
-	if err != nil {
-		return BulkCreate{}, fmt.Errorf("reading a bulk create: %w", err)
-	}
-	b, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[BulkCreate])
-	if err != nil {
-		return BulkCreate{}, fmt.Errorf("reading a bulk create: %w", rowMissing(err))
-	}
-	b.AskedAt = b.AskedAt.UTC()
-	return b, nil
-}
-
+// A request that was looked into meanwhile, and found there, stays taken.
 const bulkSettleSQL = `
 update ipscape.bulk_creates
-set state = @state,
+set state = case when state = 'sending' then @state else state end,
     uuid = nullif(@uuid, ''),
     status = nullif(@status, ''),
     settled_at = @now
 where org_id = @org
   and account_id = @account
-  and bulk_id = @id`
+  and bulk_id = @id
+returning state`
 
-// SettleBulk notes what came of a request: its State, UUID and Status.
-func (db *DB) SettleBulk(ctx context.Context, b *BulkCreate) error {
-	return db.changeBulk(ctx, bulkSettleSQL, pgx.StrictNamedArgs{
-		"org": b.Org, "account": b.Account, "id": b.ID, "state": b.State, "uuid": b.UUID, "status": b.Status, "now": db.Now(),
-	})
-}
-
-const bulkVerifySQL = `
-update ipscape.bulk_creates
-set found = @found,
-    twice = @twice,
-    verified_at = @now
+const bulkFreeSQL = `
+delete from ipscape.bulk_leads
 where org_id = @org
   and account_id = @account
-  and bulk_id = @id`
+  and bulk_id = @id
+  and coalesce(copies, 0) = 0`
 
-// NoteBulk notes how many leads of a request were there when somebody looked, and how many of them more than once.
-func (db *DB) NoteBulk(ctx context.Context, b *BulkCreate, found, twice int) error {
-	return db.changeBulk(ctx, bulkVerifySQL, pgx.StrictNamedArgs{
-		"org": b.Org, "account": b.Account, "id": b.ID, "found": found, "twice": twice, "now": db.Now(),
-	})
-}
-
-func (db *DB) changeBulk(ctx context.Context, statement string, args pgx.StrictNamedArgs) error {
-	err := db.onConn(ctx, func(q Queryer) error {
-		tag, err := q.Exec(ctx, statement, args)
-		if err == nil && tag.RowsAffected() == 0 {
-			return ErrNotFound
+// SettleBulk notes what came of a request: its State, UUID and Status. Leads of a refused one may be sent again.
+func (db *DB) SettleBulk(ctx context.Context, b *BulkCreate) error {
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		var state string
+		err := tx.QueryRow(ctx, bulkSettleSQL, pgx.StrictNamedArgs{
+			"org": b.Org, "account": b.Account, "id": b.ID, "state": b.State, "uuid": b.UUID, "status": b.Status, "now": db.Now(),
+		}).Scan(&state)
+		if err != nil || state != BulkRefused {
+			return rowMissing(err)
 		}
+		_, err = tx.Exec(ctx, bulkFreeSQL, pgx.StrictNamedArgs{"org": b.Org, "account": b.Account, "id": b.ID})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("noting what came of a bulk create: %w", err)
+		return fmt.Errorf("noting what came of bulk create %s: %w", b.ID, err)
 	}
 	return nil
 }

@@ -51,8 +51,8 @@ type vendorCall struct {
 	// out is the file that a recording goes to, empty for none, and maxOut its greatest size in bytes.
 	out    string
 	maxOut int64
-	// verify looks for the leads of a bulk create and sends nothing.
-	verify bool
+	// verify looks for the leads of a bulk create and sends nothing; skipKnown leaves out those that were sent before.
+	verify, skipKnown bool
 	// db is where an organisation's bulk creates are remembered.
 	db  *store.DB
 	org uuid.UUID
@@ -74,7 +74,7 @@ func (p *program) vendorCommand() *cobra.Command {
 }
 
 func (p *program) vendorOperations(v *callable) *cobra.Command {
-	var yes, verify, asJSON bool
+	var yes, verify, skipKnown, asJSON bool
 	var out string
 	var most int64
 	cmd := &cobra.Command{
@@ -93,7 +93,7 @@ func (p *program) vendorOperations(v *callable) *cobra.Command {
 			if err != nil {
 				return withCode(exitUsage, err)
 			}
-			call.out, call.maxOut, call.verify, call.talk = out, most<<20, verify, p.stderr
+			call.out, call.maxOut, call.verify, call.skipKnown, call.talk = out, most<<20, verify, skipKnown, p.stderr
 			if v.check != nil {
 				err = v.check(call)
 			}
@@ -111,6 +111,7 @@ func (p *program) vendorOperations(v *callable) *cobra.Command {
 	if v.name == "ipscape" {
 		cmd.Flags().StringVar(&out, "out", "", "with get_media: file for the recording, should the vendor answer its audio")
 		cmd.Flags().BoolVar(&verify, "verify", false, "with bulk_create_leads: send nothing, and look which of the leads are there; exits 6 when some are not")
+		cmd.Flags().BoolVar(&skipKnown, "skip-known", false, "with bulk_create_leads: leave out the leads that were sent before, and send the others")
 		cmd.Flags().Int64Var(&most, "max-mib", 64, "with --out: the largest recording that is taken, in MiB")
 	}
 	help := cmd.HelpFunc()

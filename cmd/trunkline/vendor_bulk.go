@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,12 +15,42 @@ import (
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-// bulkBooks remember the requests of bulk creates in the database.
+// bulkBooks remember the requests of bulk creates, and their leads, in the database.
 type bulkBooks struct {
 	db  *store.DB
 	org uuid.UUID
+	now func() time.Time
+	// skip leaves out what was sent before, and talk is told of it; else that is an error.
+	skip bool
+	talk io.Writer
 	// open is the request under way.
 	open store.BulkCreate
+}
+
+func bulkLeads(refs []ipscape.LeadRef) []store.BulkLead {
+	leads := make([]store.BulkLead, len(refs))
+	for i, ref := range refs {
+		leads[i] = store.BulkLead(ref)
+	}
+	return leads
+}
+
+// Known implements ipscape.BulkLog.
+func (b *bulkBooks) Known(ctx context.Context, refs []ipscape.LeadRef) ([]int, error) {
+	known, err := b.db.KnownBulkLeads(ctx, b.org, store.DefaultAccount, bulkLeads(refs))
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	told := sentBefore(known, nil)
+	if !b.skip {
+		return nil, fmt.Errorf("nothing was sent; %s; --verify tells which are there, --skip-known sends the others", told)
+	}
+	fmt.Fprintf(b.talk, "left out, %s\n", told)
+	rows := make([]int, len(known))
+	for i := range known {
+		rows[i] = known[i].At
+	}
+	return rows, nil
 }
 
 // Sending implements ipscape.BulkLog.
@@ -27,14 +59,14 @@ func (b *bulkBooks) Sending(ctx context.Context, part *ipscape.BulkPart) error {
 	if err != nil {
 		return err
 	}
-	mark := part.Fingerprint()
 	b.open = store.BulkCreate{
-		ID: id, Org: b.org, Account: store.DefaultAccount, Fingerprint: mark[:], Lists: part.Lists(), Leads: part.To - part.From, AskedAt: part.AskedAt,
+		ID: id, Org: b.org, Account: store.DefaultAccount, Lists: part.Lists(), Leads: part.Leads, AskedAt: part.AskedAt,
 	}
-	err = b.db.BeginBulk(ctx, &b.open)
-	if errors.Is(err, store.ErrBulkSent) {
-		return fmt.Errorf("%w; --verify tells which of them are there; send only the others, when the vendor has had its time", err)
+	err = b.db.BeginBulk(ctx, &b.open, bulkLeads(part.Refs()))
+	if sent, ok := errors.AsType[*store.BulkSentError](err); ok {
+		return fmt.Errorf("not sent; %s, by another command just now; --skip-known sends the others", sentBefore(sent.Known, part.Rows()))
 	}
+	part.ID = id.String()
 	return err
 }
 
@@ -62,6 +94,8 @@ type sentBulk struct {
 type verifiedBulk struct {
 	Leads int `json:"leads"`
 	Found int `json:"found"`
+	// Free is how many of the missing ones nothing keeps from being sent.
+	Free int `json:"free"`
 	// Missing and Twice are customer keys by list.
 	Missing map[int64][]string `json:"missing"`
 	Twice   map[int64][]string `json:"twice"`
@@ -69,7 +103,7 @@ type verifiedBulk struct {
 
 // runBulk sends a bulk create, unless it is to look only, and then looks which of the leads are there.
 func runBulk(ctx context.Context, settings ipscape.Config, base vendorapi.Client, call vendorCall) (json.RawMessage, error) {
-	books := &bulkBooks{db: call.db, org: call.org}
+	books := &bulkBooks{db: call.db, org: call.org, now: base.Now, skip: call.skipKnown, talk: call.talk}
 	settings.BulkLog = books
 	client, err := ipscape.NewClient(settings, base)
 	if err != nil {
@@ -82,24 +116,23 @@ func runBulk(ctx context.Context, settings ipscape.Config, base vendorapi.Client
 	var out sentBulk
 	var failed error
 	if call.verify {
-		out.Parts, err = client.Parts(leads)
-	} else if out.Bulk, failed = client.BulkCreateLeads(ctx, leads); len(out.Parts) == 0 {
+		out.Parts, err = books.recall(ctx, leads)
+	} else if out.Bulk, failed = client.BulkCreateLeads(ctx, leads); len(out.Parts) == 0 && failed != nil {
 		return nil, failed
 	}
-	var rows map[int]store.BulkCreate
-	if err == nil {
-		rows, err = books.recall(ctx, out.Parts)
+	if err == nil && len(out.Parts) > 0 {
+		out.Verified, err = books.verify(ctx, client, out.Bulk)
 	}
-	if err == nil {
-		out.Verified, err = books.verify(ctx, client, out.Bulk, rows)
-	}
-	switch {
+	switch v := out.Verified; {
 	case err != nil && call.verify:
 		return nil, err
 	case err != nil:
 		fmt.Fprintf(call.talk, "the leads could not be looked for: %v; --verify looks again\n", err)
-	case out.Verified.Found < out.Verified.Leads:
-		fmt.Fprintf(call.talk, "%d of %d leads are there; the others may still be in the vendor's queue: --verify looks again\n", out.Verified.Found, out.Verified.Leads)
+	case v == nil:
+		fmt.Fprintln(call.talk, "no lead is left to be sent")
+	case v.Found < v.Leads:
+		fmt.Fprintf(call.talk, "%d of %d leads are there; %d of the others may be sent; what was sent within %s may still be in the vendor's queue: --verify looks again\n",
+			v.Found, v.Leads, v.Free, ipscape.BulkPatience)
 	}
 	if failed != nil {
 		failed = withCode(exitPartly, failed)
@@ -108,40 +141,4 @@ func runBulk(ctx context.Context, settings ipscape.Config, base vendorapi.Client
 	}
 	raw, err := json.Marshal(out)
 	return raw, errors.Join(failed, err)
-}
-
-// recall finds the requests by which parts were sent, and completes the parts with what is known of them.
-func (b *bulkBooks) recall(ctx context.Context, parts []ipscape.BulkPart) (map[int]store.BulkCreate, error) {
-	rows := map[int]store.BulkCreate{}
-	for i := range parts {
-		mark := parts[i].Fingerprint()
-		row, err := b.db.LatestBulk(ctx, b.org, store.DefaultAccount, mark[:])
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			continue
-		case err != nil:
-			return nil, err
-		}
-		rows[i] = row
-		parts[i].UUID, parts[i].Status, parts[i].AskedAt, parts[i].Unknown = row.UUID, row.Status, row.AskedAt, row.State == store.BulkUnknown
-	}
-	return rows, nil
-}
-
-func (b *bulkBooks) verify(ctx context.Context, client *ipscape.Client, bulk ipscape.Bulk, rows map[int]store.BulkCreate) (*verifiedBulk, error) {
-	report, err := client.VerifyBulk(ctx, bulk)
-	if err != nil {
-		return nil, err
-	}
-	out := &verifiedBulk{Missing: report.Missing, Twice: report.Twice}
-	for i := range bulk.Parts {
-		found, twice := report.Of(&bulk.Parts[i])
-		out.Leads, out.Found = out.Leads+bulk.Parts[i].To-bulk.Parts[i].From, out.Found+found
-		if row, ok := rows[i]; ok {
-			if err := b.db.NoteBulk(ctx, &row, found, twice); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return out, nil
 }

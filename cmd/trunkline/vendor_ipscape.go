@@ -23,6 +23,9 @@ func callableIPSCAPE() *callable {
 			if call.verify && call.op.Name != ipscape.OpBulkCreateLeads {
 				return errors.New("--verify goes with bulk_create_leads only")
 			}
+			if call.skipKnown && (call.op.Name != ipscape.OpBulkCreateLeads || call.verify) {
+				return errors.New("--skip-known goes with bulk_create_leads only, and not with --verify")
+			}
 			return ipscape.CheckCall(call.op.Name, call.args)
 		},
 		account: func(c *config) (vendorAccount, string) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/sandbox"
@@ -190,13 +191,17 @@ func (r *rig) vendorMedia(ask func(changes map[string]string, args ...string) en
 // vendorBulk creates leads in parts, which are remembered before they are sent, never sent twice, and looked for afterwards.
 func (r *rig) vendorBulk(ask func(changes map[string]string, args ...string) ended) {
 	r.Helper()
-	file := filepath.Join(r.TempDir(), "leads.json")
-	if err := os.WriteFile(file, []byte(`[{"listId":120,"customerKey":"bulk-1"},{"listId":120,"customerKey":"bulk-2"},{"listId":121,"customerKey":"bulk-3"}]`), 0o600); err != nil {
-		r.Fatal(err)
+	file, size := filepath.Join(r.TempDir(), "leads.json"), "2"
+	write := func(leads string) {
+		r.Helper()
+		if err := os.WriteFile(file, []byte(leads), 0o600); err != nil {
+			r.Fatal(err)
+		}
 	}
+	write(`[{"listId":120,"customerKey":"bulk-1"},{"listId":120,"customerKey":"bulk-2"},{"listId":121,"customerKey":"bulk-3"}]`)
 	bulk := func(args ...string) ended {
 		r.Helper()
-		return ask(map[string]string{"IPSCAPE_BULK_SIZE": "2"}, append([]string{"bulk_create_leads", "leads=@" + file}, args...)...)
+		return ask(map[string]string{"IPSCAPE_BULK_SIZE": size}, append([]string{"bulk_create_leads", "leads=@" + file}, args...)...)
 	}
 	v := r.box.IPSCAPE()
 	before := len(v.BulkJobs())
@@ -209,19 +214,120 @@ func (r *rig) vendorBulk(ask func(changes map[string]string, args ...string) end
 	if got.code != exitPartly || !strings.Contains(got.stderr, "0 of 3 leads are there") || !strings.Contains(got.stdout, `"uuid": "5b0c`) || !strings.Contains(got.stdout, `"unknown": true`) {
 		r.Errorf("a bulk whose second answer was lost: %s", got)
 	}
-	if got := bulk("--yes"); got.code != exitFailed || !strings.Contains(got.stderr, "were sent before") || len(v.BulkJobs()) != before+2 {
+	if got := bulk("--yes"); got.code != exitFailed || !strings.Contains(got.stderr, "sent before: row 1-2 in bulk ") || len(v.BulkJobs()) != before+2 {
 		r.Errorf("the same bulk once more, %d jobs: %s", len(v.BulkJobs())-before, got)
 	}
+	// Another file, and other parts.
+	write(`[{"listId":120,"customerKey":"bulk-0"},{"listId":120,"customerKey":" bulk-1 "},{"listId":120,"customerKey":"bulk-2"},{"listId":121,"customerKey":"bulk-3"}]`)
+	size = "3"
+	got = bulk("--yes")
+	if got.code != exitFailed || !strings.Contains(got.stderr, "row 2-3 in bulk ") || !strings.Contains(got.stderr, "row 4 in bulk ") ||
+		!strings.Contains(got.stderr, "(unknown)") || strings.Contains(got.stderr, "bulk-1") || len(v.BulkJobs()) != before+2 {
+		r.Errorf("a file that was shifted, %d jobs: %s", len(v.BulkJobs())-before, got)
+	}
+	if got := bulk("--yes", "--skip-known"); got.code != exitDone || !strings.Contains(got.stdout, `"skipped": 3`) || len(v.BulkJobs()) != before+3 {
+		r.Errorf("only what was not sent, %d jobs: %s", len(v.BulkJobs())-before, got)
+	}
 	v.HoldBulkJobs(false)
-	if got := bulk("--verify"); got.code != exitDone || !strings.Contains(got.stdout, `"found": 3`) || !strings.Contains(got.stdout, `"uuid": "5b0c`) {
+	if got := bulk("--verify"); got.code != exitDone || !strings.Contains(got.stdout, `"found": 4`) || !strings.Contains(got.stdout, `"uuid": "5b0c`) || strings.Contains(got.stdout, "unknown") {
 		r.Errorf("looking for what was sent: %s", got)
 	}
 	rows := list[string](r, `select concat_ws(' ', state, coalesce(status, '-'), uuid is not null, leads, found, twice, list_ids::text) from ipscape.bulk_creates order by asked_at`)
-	if want := []string{"taken queued t 2 2 0 {120}", "unknown - f 1 1 0 {121}"}; !slices.Equal(rows, want) {
+	if want := []string{"taken queued t 2 2 0 {120}", "taken - f 1 1 0 {121}", "taken queued t 1 1 0 {120}"}; !slices.Equal(rows, want) {
 		r.Errorf("remembered are %q, want %q", rows, want)
 	}
-	if got := ask(nil, "get_lead", "leadId=1", "--verify"); got.code != exitUsage {
-		r.Errorf("--verify of another operation: %s", got)
+
+	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Op: ipscape.OpBulkCreateLeads, Kind: sandbox.FaultStatus, Status: http.StatusUnprocessableEntity})
+	write(`[{"listId":120,"customerKey":"bulk-4"}]`)
+	for i, code := range []int{exitFailed, exitDone} {
+		if got := bulk("--yes"); got.code != code {
+			r.Errorf("a part that is refused once, try %d: %s", i+1, got)
+		}
+	}
+	words := func(args ...string) []string {
+		return append([]string{"vendor", "ipscape", "bulk_create_leads", "leads=@" + file}, args...)
+	}
+	// What was found there is not sent either, whoever created it.
+	write(`[{"listId":120,"customerKey":"bulk-from-elsewhere"}]`)
+	v.AddLeads(sandbox.Lead{ListID: 120, CustomerKey: "bulk-from-elsewhere"})
+	if got := bulk("--verify"); got.code != exitDone {
+		r.Errorf("looking for what somebody else created: %s", got)
+	}
+	if got := bulk("--yes"); got.code != exitFailed || !strings.Contains(got.stderr, "row 1, found there") {
+		r.Errorf("what somebody else created: %s", got)
+	}
+	r.vendorBulkAtOnce(write, words)
+	r.vendorBulkKilled(write, words)
+	for _, args := range [][]string{{"get_lead", "leadId=1", "--verify"}, {"get_lead", "leadId=1", "--skip-known"}, {"bulk_create_leads", "leads=@" + file, "--verify", "--skip-known"}} {
+		if got := ask(nil, args...); got.code != exitUsage {
+			r.Errorf("%q: %s", args, got)
+		}
+	}
+}
+
+// vendorBulkAtOnce has two send the same.
+func (r *rig) vendorBulkAtOnce(write func(leads string), words func(args ...string) []string) {
+	r.Helper()
+	write(`[{"listId":120,"customerKey":"bulk-5"},{"listId":120,"customerKey":"bulk-6"}]`)
+	jobs := len(r.box.IPSCAPE().BulkJobs())
+	one, other := startChild(r, r.env, words("--yes")...), startChild(r, r.env, words("--yes")...)
+	codes := []int{one.wait(time.Minute), other.wait(time.Minute)}
+	slices.Sort(codes)
+	if n := len(r.box.IPSCAPE().BulkJobs()) - jobs; n != 1 || !slices.Equal(codes, []int{exitDone, exitFailed}) {
+		r.Errorf("two at once ended with %v and made %d jobs", codes, n)
+	}
+}
+
+// vendorBulkKilled kills the command while the vendor has its request: once it was taken, and once it never is.
+func (r *rig) vendorBulkKilled(write func(leads string), words func(args ...string) []string) {
+	r.Helper()
+	v := r.box.IPSCAPE()
+	for i, kind := range []sandbox.FaultKind{sandbox.FaultHang, sandbox.FaultStall} {
+		key := fmt.Sprintf("killed-%d", i)
+		write(fmt.Sprintf(`[{"listId":120,"customerKey":%q}]`, key))
+		r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Op: ipscape.OpBulkCreateLeads, Kind: kind})
+		fired := r.box.Faults().Fired(kind)
+		c := startChild(r, r.env, words("--yes")...)
+		eventually(r, time.Minute, func() string {
+			if r.box.Faults().Fired(kind) == fired {
+				return "the request has not arrived"
+			}
+			return ""
+		})
+		c.kill()
+		jobs := len(v.BulkJobs())
+		if got := r.command(words("--yes")...); got.code != exitFailed || !strings.Contains(got.stderr, "(unknown)") {
+			r.Errorf("%s: after the kill: %s", kind, got)
+		}
+		got := r.command(words("--verify")...)
+		if kind == sandbox.FaultHang {
+			if state := one[string](r, `select state from ipscape.bulk_creates order by asked_at desc limit 1`); got.code != exitDone || state != "taken" {
+				r.Errorf("%s: it is %s, %s", kind, state, got)
+			}
+			continue
+		}
+		if got.code != exitPartly || !strings.Contains(got.stdout, `"unknown": true`) || !strings.Contains(got.stdout, `"free": 0`) {
+			r.Errorf("%s: looked for at once: %s", kind, got)
+		}
+		if got := r.command(words("--yes", "--skip-known")...); got.code != exitDone || !strings.Contains(got.stdout, `"skipped": 1`) || len(v.BulkJobs()) != jobs {
+			r.Errorf("%s: with nothing left: %s", kind, got)
+		}
+		r.exec(`update ipscape.bulk_creates set asked_at = asked_at - interval '61 minutes' where state = 'sending'`)
+		if got := r.command(words("--verify")...); got.code != exitPartly || strings.Contains(got.stdout, "unknown") || !strings.Contains(got.stdout, `"free": 1`) {
+			r.Errorf("%s: looked for long after: %s", kind, got)
+		}
+		if got := r.command(words("--yes")...); got.code != exitDone || len(v.BulkJobs()) != jobs+1 {
+			r.Errorf("%s: once it was free: %s", kind, got)
+		}
+	}
+	made := 0
+	for _, l := range v.Leads() {
+		if strings.HasPrefix(l.CustomerKey, "killed-") {
+			made++
+		}
+	}
+	if made != 2 {
+		r.Errorf("%d leads were made of two", made)
 	}
 }
 

@@ -2,7 +2,6 @@ package ipscape
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,46 +11,64 @@ import (
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
 
-// verifyMargin is how far before a bulk request its leads' upload times are looked for: clocks differ.
-const verifyMargin = time.Hour
+// Bounds of a part that is remembered. One that has not left within bulkLeaves of being noted as being sent does not leave, so that
+// whoever looks for its leads BulkPatience after that looks for what left long ago, or never.
+const (
+	bulkLeaves = 5 * time.Minute
+	// BulkPatience is how long the leads of a part that are not there may be in the vendor's queue. No such time is documented.
+	BulkPatience = time.Hour
+	// bulkSettles bounds the writing down of what came of a part, which outlives a stop.
+	bulkSettles = 5 * time.Second
+)
 
-// leadRef is how a lead that we created is found again.
-type leadRef struct {
-	list int64
-	key  string
+// LeadRef is how a lead that we created is found again.
+type LeadRef struct {
+	List int64
+	// Key is its customer key.
+	Key string
 }
 
 // BulkPart is one request of a bulk create.
 type BulkPart struct {
+	// ID is that of BulkLog, empty without one.
+	ID string `json:"bulk,omitempty"`
 	// UUID and Status are what the vendor answered: an asynchronous job, by its look. No way to ask after it is documented.
 	UUID   string `json:"uuid,omitempty"`
 	Status string `json:"status,omitempty"`
-	// From and To are the half-open range of the leads that were sent.
-	From int `json:"from"`
-	To   int `json:"to"`
-	// AskedAt is when the request was sent, by our clock (UTC).
-	AskedAt time.Time `json:"asked_at"`
+	// From and To are the half-open range of the leads that were sent, counted from 0, and Leads is how many of them were: others in
+	// between may have been left out.
+	From  int `json:"from"`
+	To    int `json:"to"`
+	Leads int `json:"leads"`
+	// AskedAt is when the request was sent, by our clock (UTC); zero where nobody knows.
+	AskedAt time.Time `json:"asked_at,omitzero"`
 	// Unknown tells that the part may or may not have been taken.
 	Unknown bool `json:"unknown,omitempty"`
 
-	refs []leadRef
+	rows []int
+	refs []LeadRef
 }
 
-// Fingerprint tells parts apart by which leads they create: their lists and customer keys, in any order.
-func (p *BulkPart) Fingerprint() [sha256.Size]byte {
-	lines := make([]string, len(p.refs))
-	for i, ref := range p.refs {
-		lines[i] = fmt.Sprintf("%d %s\n", ref.list, ref.key)
+// PartOf is the part with some of the leads, which are named by their rows, counted from 0.
+func PartOf(leads []LeadRef, rows []int) BulkPart {
+	p := BulkPart{From: rows[0], To: rows[len(rows)-1] + 1, Leads: len(rows), rows: rows}
+	for _, row := range rows {
+		p.refs = append(p.refs, leads[row])
 	}
-	slices.Sort(lines)
-	return sha256.Sum256([]byte(strings.Join(lines, "")))
+	return p
 }
+
+// Refs are the part's leads.
+func (p *BulkPart) Refs() []LeadRef { return p.refs }
+
+// Rows are the places of Refs among the leads of the whole bulk, counted from 0.
+func (p *BulkPart) Rows() []int { return p.rows }
 
 // Lists are the lists that the part's leads are for.
 func (p *BulkPart) Lists() []int64 {
 	var lists []int64
 	for _, ref := range p.refs {
-		lists = append(lists, ref.list)
+		lists = append(lists, ref.List)
 	}
 	slices.Sort(lists)
 	return slices.Compact(lists)
@@ -59,6 +76,9 @@ func (p *BulkPart) Lists() []int64 {
 
 // BulkLog remembers the parts of a bulk create beyond this process.
 type BulkLog interface {
+	// Known is asked first which of the leads are to be left out, because they were sent before: their rows, counted from 0. An
+	// error keeps all of them from being sent.
+	Known(ctx context.Context, leads []LeadRef) ([]int, error)
 	// Sending is told of a part before it is sent. An error keeps it, and what follows it, from being sent.
 	Sending(ctx context.Context, part *BulkPart) error
 	// Settled is told what came of it.
@@ -70,65 +90,84 @@ type Bulk struct {
 	Parts []BulkPart `json:"parts"`
 	// Unsent counts the leads of parts that were not sent, or were refused.
 	Unsent int `json:"unsent"`
+	// Skipped counts the leads that were left out, because they were sent before.
+	Skipped int `json:"skipped,omitempty"`
 }
 
 // BulkCreateLeads creates leads in parts of Config.BulkSize, each sent once; a part whose outcome is unknown, or that fails,
 // ends it, and the bulk tells which leads were sent. Each lead needs a list and a customer key of its own, by which VerifyBulk
-// finds it: never send a part again whole.
+// finds it: never send a part again whole. Leads that Config.BulkLog knows are left out.
 func (c *Client) BulkCreateLeads(ctx context.Context, leads []NewLead) (Bulk, error) {
-	bulk := Bulk{Unsent: len(leads)}
+	bulk := Bulk{Parts: []BulkPart{}, Unsent: len(leads)}
 	if !c.cfg.Writes {
 		return bulk, fmt.Errorf("ipscape %s: %w", OpBulkCreateLeads, ErrWritesOff)
 	}
-	refs, err := bulkRefs(leads)
+	refs, err := LeadRefs(leads)
 	if err != nil {
 		return bulk, err
 	}
-	for _, part := range c.parts(refs) {
-		part.AskedAt = c.api.Now().UTC()
-		if c.cfg.BulkLog != nil {
-			if err := c.cfg.BulkLog.Sending(ctx, &part); err != nil {
-				return bulk, fmt.Errorf("leads %d to %d of %d: %w", part.From, part.To-1, len(leads), err)
-			}
+	var known []int
+	if c.cfg.BulkLog != nil {
+		if known, err = c.cfg.BulkLog.Known(ctx, refs); err != nil {
+			return bulk, err
 		}
-		err := c.sendPart(ctx, leads, &part)
-		if part.Unknown = vendorapi.KindOf(err) == vendorapi.Unknown; err == nil || part.Unknown {
-			bulk.Parts = append(bulk.Parts, part)
-			bulk.Unsent = len(leads) - part.To
-		}
-		if c.cfg.BulkLog != nil {
-			// What the vendor did is remembered even when the caller has no time left.
-			if noted := c.cfg.BulkLog.Settled(context.WithoutCancel(ctx), &part, err); noted != nil && err == nil {
-				err = noted
-			}
-		}
-		if err != nil {
-			return bulk, fmt.Errorf("leads %d to %d of %d: %w", part.From, part.To-1, len(leads), err)
+	}
+	bulk.Skipped, bulk.Unsent = len(known), len(leads)-len(known)
+	for _, part := range c.parts(refs, known) {
+		if err := c.bulkPart(ctx, leads, &part, &bulk); err != nil {
+			return bulk, fmt.Errorf("rows %d to %d of %d: %w", part.From+1, part.To, len(leads), err)
 		}
 	}
 	return bulk, nil
 }
 
-// parts splits a bulk as it is sent.
-func (c *Client) parts(refs []leadRef) []BulkPart {
+// bulkPart sends one part, and remembers what came of it.
+func (c *Client) bulkPart(ctx context.Context, leads []NewLead, part *BulkPart, bulk *Bulk) error {
+	part.AskedAt = c.api.Now().UTC()
+	if c.cfg.BulkLog != nil {
+		if err := c.cfg.BulkLog.Sending(ctx, part); err != nil {
+			return err
+		}
+	}
+	leaving, cancel := context.WithTimeout(ctx, bulkLeaves)
+	err := c.sendPart(leaving, leads, part)
+	cancel()
+	if part.Unknown = vendorapi.KindOf(err) == vendorapi.Unknown; err == nil || part.Unknown {
+		bulk.Parts = append(bulk.Parts, *part)
+		bulk.Unsent -= part.Leads
+	}
+	if c.cfg.BulkLog != nil {
+		// What the vendor did is remembered even when the caller has no time left.
+		noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkSettles)
+		err = errors.Join(err, c.cfg.BulkLog.Settled(noting, part, err))
+		cancel()
+	}
+	return err
+}
+
+// parts splits a bulk as it is sent, without the rows that are left out.
+func (c *Client) parts(refs []LeadRef, without []int) []BulkPart {
+	out := make(map[int]bool, len(without))
+	for _, row := range without {
+		out[row] = true
+	}
+	rows := make([]int, 0, len(refs))
+	for row := range refs {
+		if !out[row] {
+			rows = append(rows, row)
+		}
+	}
 	var parts []BulkPart
-	for from := 0; from < len(refs); from += c.cfg.BulkSize {
-		to := min(from+c.cfg.BulkSize, len(refs))
-		parts = append(parts, BulkPart{From: from, To: to, refs: refs[from:to]})
+	for of := range slices.Chunk(rows, c.cfg.BulkSize) {
+		parts = append(parts, PartOf(refs, of))
 	}
 	return parts
 }
 
-// Parts are what BulkCreateLeads would send of these leads; nothing is sent.
-func (c *Client) Parts(leads []NewLead) ([]BulkPart, error) {
-	refs, err := bulkRefs(leads)
-	return c.parts(refs), err
-}
-
 func (c *Client) sendPart(ctx context.Context, leads []NewLead, part *BulkPart) error {
-	sent := make([]NewLead, 0, part.To-part.From)
-	for _, l := range leads[part.From:part.To] {
-		sent = append(sent, l.sent())
+	sent := make([]NewLead, 0, part.Leads)
+	for _, row := range part.rows {
+		sent = append(sent, leads[row].sent())
 	}
 	_, err := c.push(ctx, OpBulkCreateLeads, "", nil, map[string]any{"leads": sent}, func(raw []byte) error {
 		members(raw, func(f *fields) {
@@ -149,113 +188,22 @@ func (c *Client) sendPart(ctx context.Context, leads []NewLead, part *BulkPart) 
 	return err
 }
 
-func bulkRefs(leads []NewLead) ([]leadRef, error) {
+// LeadRefs tells how each of the leads is found again. It is an error where one has no list or key, or that of another.
+func LeadRefs(leads []NewLead) ([]LeadRef, error) {
 	if len(leads) == 0 {
 		return nil, fmt.Errorf("ipscape %s: no leads", OpBulkCreateLeads)
 	}
-	refs := make([]leadRef, len(leads))
-	seen := make(map[leadRef]bool, len(leads))
+	refs := make([]LeadRef, len(leads))
+	seen := make(map[LeadRef]bool, len(leads))
 	for i, l := range leads {
-		refs[i] = leadRef{l.ListID, strings.TrimSpace(l.CustomerKey)}
+		refs[i] = LeadRef{l.ListID, strings.TrimSpace(l.CustomerKey)}
 		switch {
-		case l.ListID <= 0 || !namesCustomer(refs[i].key):
-			return nil, fmt.Errorf("ipscape %s: lead %d has no list or no customer key", OpBulkCreateLeads, i)
+		case l.ListID <= 0 || !namesCustomer(refs[i].Key):
+			return nil, fmt.Errorf("ipscape %s: row %d has no list or no customer key", OpBulkCreateLeads, i+1)
 		case seen[refs[i]]:
-			return nil, fmt.Errorf("ipscape %s: lead %d has the list and customer key of an earlier one", OpBulkCreateLeads, i)
+			return nil, fmt.Errorf("ipscape %s: row %d has the list and customer key of an earlier one", OpBulkCreateLeads, i+1)
 		}
 		seen[refs[i]] = true
 	}
 	return refs, nil
-}
-
-// BulkReport says which leads of a bulk create are at the vendor.
-type BulkReport struct {
-	// LeadIDs are the vendor's ids by customer key, by list.
-	LeadIDs map[int64]map[string]int64
-	// Missing are customer keys that are not there, by list: not yet, or never.
-	Missing map[int64][]string
-	// Twice are customer keys that several leads have, by list.
-	Twice map[int64][]string
-}
-
-// Of counts the leads of a part that are there, and those of them that are there more than once.
-func (r *BulkReport) Of(part *BulkPart) (found, twice int) {
-	for _, ref := range part.refs {
-		if r.LeadIDs[ref.list][ref.key] != 0 {
-			found++
-		}
-		if slices.Contains(r.Twice[ref.list], ref.key) {
-			twice++
-		}
-	}
-	return found, twice
-}
-
-// VerifyBulk looks for all leads of a bulk's parts. What is missing may still be in the vendor's queue: verify again before
-// anything is sent again, and then only that, with CreateLeadOnce.
-func (c *Client) VerifyBulk(ctx context.Context, bulk Bulk) (BulkReport, error) {
-	keys := map[int64][]string{}
-	var since time.Time
-	for i, part := range bulk.Parts {
-		// Of a part that was sent nobody knows when, the whole list is read.
-		if i == 0 || part.AskedAt.Before(since) {
-			since = part.AskedAt
-		}
-		for _, ref := range part.refs {
-			keys[ref.list] = append(keys[ref.list], ref.key)
-		}
-	}
-	if !since.IsZero() {
-		since = since.Add(-verifyMargin)
-	}
-	report := BulkReport{LeadIDs: map[int64]map[string]int64{}, Missing: map[int64][]string{}, Twice: map[int64][]string{}}
-	for list, wanted := range keys {
-		if err := c.verify(ctx, list, wanted, since, &report); err != nil {
-			return BulkReport{}, err
-		}
-	}
-	return report, nil
-}
-
-// VerifyKeys looks for leads of these customer keys that were uploaded to a list since a time; a zero time walks the whole list.
-func (c *Client) VerifyKeys(ctx context.Context, listID int64, customerKeys []string, since time.Time) (BulkReport, error) {
-	report := BulkReport{LeadIDs: map[int64]map[string]int64{}, Missing: map[int64][]string{}, Twice: map[int64][]string{}}
-	return report, c.verify(ctx, listID, customerKeys, since, &report)
-}
-
-func (c *Client) verify(ctx context.Context, listID int64, keys []string, since time.Time, into *BulkReport) error {
-	found, twice := map[string]int64{}, map[string]bool{}
-	wanted := make(map[string]bool, len(keys))
-	for _, key := range keys {
-		wanted[strings.TrimSpace(key)] = true
-	}
-	ask := ListRequest{From: since, Lane: vendorapi.Live, Filters: map[string]string{"listId": fmt.Sprint(listID)}}
-	err := c.eachLead(ctx, ask, func(l *lead) {
-		key := strings.TrimSpace(l.customerKey.v)
-		if !wanted[key] || !l.holds(listID, key) {
-			return
-		}
-		if other, ok := found[key]; ok && other != l.id.v {
-			twice[key] = true
-		}
-		if found[key] == 0 || l.id.v < found[key] {
-			found[key] = l.id.v
-		}
-	})
-	if err != nil {
-		return err
-	}
-	into.LeadIDs[listID] = found
-	for _, key := range keys {
-		key = strings.TrimSpace(key)
-		if found[key] == 0 {
-			into.Missing[listID] = append(into.Missing[listID], key)
-		}
-		if twice[key] {
-			into.Twice[listID] = append(into.Twice[listID], key)
-		}
-	}
-	slices.Sort(into.Missing[listID])
-	slices.Sort(into.Twice[listID])
-	return nil
 }

@@ -16,8 +16,11 @@ import (
 // vendor may still be at work on it: ask CreateLeadOnce again later, which looks before it creates.
 var ErrUnsettled = errors.New("ipscape: it is not known whether the lead was created")
 
-// maxPlainPages bounds the walks by which leads are looked for.
-const maxPlainPages = 50
+// Bounds of the walks by which leads are looked for: one lead by its own filters, and many in a list, which may be a large one.
+const (
+	maxPlainPages = 50
+	maxListPages  = 20_000
+)
 
 // NewLead is a lead to create (contracts/ipscape.md 6.9). Zero values are not sent.
 type NewLead struct {
@@ -121,7 +124,7 @@ func (c *Client) CreateLeadOnce(ctx context.Context, l NewLead) (CreatedLead, er
 func (c *Client) FindLead(ctx context.Context, listID int64, customerKey string, lane vendorapi.Lane) (int64, error) {
 	found := int64(0)
 	ask := ListRequest{Lane: lane, Filters: map[string]string{"listId": strconv.FormatInt(listID, 10), "customerKey": customerKey}}
-	err := c.eachLead(ctx, ask, func(l *lead) {
+	err := c.eachLead(ctx, ask, maxPlainPages, func(l *lead) {
 		if l.holds(listID, customerKey) && (found == 0 || l.id.v < found) {
 			found = l.id.v
 		}
@@ -135,10 +138,10 @@ func (l *lead) holds(listID int64, customerKey string) bool {
 	return strings.TrimSpace(l.customerKey.v) == strings.TrimSpace(customerKey) && (!l.list.ok || l.list.v == listID)
 }
 
-// eachLead walks a list of leads to its end. A lead that cannot be read is an error: it might be the one looked for.
-func (c *Client) eachLead(ctx context.Context, ask ListRequest, see func(l *lead)) error {
+// eachLead walks a list of leads to its end, which comes within so many pages. A lead that cannot be read is an error: it might be the one looked for.
+func (c *Client) eachLead(ctx context.Context, ask ListRequest, pages int, see func(l *lead)) error {
 	seen := map[string]bool{}
-	for range maxPlainPages {
+	for range pages {
 		page, err := c.ListLeads(ctx, ask, nil, func(raw json.RawMessage, bad *ItemError) error {
 			if bad != nil {
 				return bad
@@ -161,5 +164,5 @@ func (c *Client) eachLead(ctx context.Context, ask ListRequest, see func(l *lead
 		seen[page.Next] = true
 		ask.Cursor = page.Next
 	}
-	return fmt.Errorf("ipscape %s: no end after %d pages; the vendor may ignore the filters", OpListLeads, maxPlainPages)
+	return fmt.Errorf("ipscape %s: no end after %d pages; the vendor may ignore the filters", OpListLeads, pages)
 }

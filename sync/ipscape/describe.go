@@ -67,7 +67,7 @@ func CheckCall(op string, params map[string]string) error {
 		return errors.New("ipscape " + op + ": phoneNumber or emailAddress is required")
 	case op == OpBulkCreateLeads:
 		leads, _ := in.body["leads"].([]NewLead)
-		_, err = bulkRefs(leads)
+		_, err = LeadRefs(leads)
 	}
 	return err
 }

@@ -451,6 +451,68 @@ func TestBulkStops(t *testing.T) {
 	}
 }
 
+// A lead is found in a list of many pages, which need not be one that a bulk create filled.
+func TestVerifyReadsLargeLists(t *testing.T) {
+	t.Parallel()
+	box, client := writing(t)
+	for i := range 26 * 60 {
+		box.IPSCAPE().AddLeads(sandbox.Lead{ListID: 121, CustomerKey: "many" + strconv.Itoa(i)})
+	}
+	report, err := client.VerifyKeys(t.Context(), 121, []string{"many0", "many1559", "none"}, time.Time{})
+	if err != nil || len(report.LeadIDs[121]) != 2 || !cmp.Equal(report.Missing[121], []string{"none"}) {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// bulkLog knows some rows, and notes what it is told.
+type bulkLog struct {
+	known  []int
+	told   []string
+	noting func(ctx context.Context)
+}
+
+func (l *bulkLog) Known(context.Context, []LeadRef) ([]int, error) { return l.known, nil }
+
+func (l *bulkLog) Sending(_ context.Context, part *BulkPart) error {
+	part.ID = fmt.Sprint("p", len(l.told))
+	return nil
+}
+
+func (l *bulkLog) Settled(ctx context.Context, part *BulkPart, outcome error) error {
+	l.told = append(l.told, fmt.Sprintf("%s %d-%d %v %v", part.ID, part.From, part.To, part.Rows(), outcome == nil))
+	l.noting(ctx)
+	return nil
+}
+
+// Leads that were sent before are left out, and what comes of a part is written down even when a stop comes meanwhile, but not for ever.
+func TestBulkLeavesOut(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	log := &bulkLog{known: []int{0, 3}, noting: func(noting context.Context) {
+		stop()
+		if _, bounded := noting.Deadline(); !bounded || noting.Err() != nil {
+			t.Errorf("written down with a bound: %t, %v", bounded, noting.Err())
+		}
+	}}
+	box, client := writing(t, func(c *Config) { c.BulkSize, c.BulkLog = 2, log })
+	leads := make([]NewLead, 6)
+	for i := range leads {
+		leads[i] = NewLead{ListID: 120, CustomerKey: "k" + strconv.Itoa(i)}
+	}
+	bulk, err := client.BulkCreateLeads(ctx, leads)
+	if err == nil || bulk.Skipped != 2 || bulk.Unsent != 2 || len(bulk.Parts) != 1 || bulk.Parts[0].ID != "p0" {
+		t.Errorf("%+v, %v", bulk, err)
+	}
+	if want := []string{"p0 1-3 [1 2] true", "p1 4-6 [4 5] false"}; !cmp.Equal(log.told, want) {
+		t.Errorf("told %q, want %q", log.told, want)
+	}
+	for key, want := range map[string]int{"k0": 0, "k1": 1, "k2": 1, "k3": 0, "k4": 0} {
+		if n := len(created(box, key)); n != want {
+			t.Errorf("%d leads of %s, want %d", n, key, want)
+		}
+	}
+}
+
 func TestMergeLeadData(t *testing.T) {
 	t.Parallel()
 	box, client := writing(t)
