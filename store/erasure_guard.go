@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,66 +97,6 @@ func (db *DB) erasing(ctx context.Context, tx pgx.Tx, org uuid.UUID) (*ErasureKe
 
 // hashOf hashes a name of an organisation's.
 func (k *ErasureKey) hashOf(org uuid.UUID, n keyName) []byte { return k.Sum(spelt(org, n)) }
-
-func spelt(org uuid.UUID, n keyName) string {
-	return strings.Join([]string{org.String(), n.Kind, n.Account, n.Value}, "\x00")
-}
-
-// namesOf lists by what a record's facts name people, their leads and calls.
-func namesOf(f *pipeline.Facts) map[keyName]bool {
-	names := map[keyName]bool{}
-	for k := range keysOf(*f) {
-		names[k.keyName] = true
-	}
-	for i := range f.Leads {
-		fact := &f.Leads[i]
-		for _, k := range fact.Keys {
-			names[canonical(nameOf(k))] = true
-		}
-		names[canonical(keyName{Kind: string(pipeline.KeyEmail), Value: fact.Fields[pipeline.FieldEmail]})] = true
-		for _, field := range []pipeline.Field{pipeline.FieldPhone, pipeline.FieldDialPhone} {
-			names[keyName{Kind: string(pipeline.KeyPhone), Value: fact.Fields[field]}] = true
-		}
-	}
-	for i := range f.Calls {
-		for _, number := range []string{f.Calls[i].FromNumber, f.Calls[i].ToNumber} {
-			names[keyName{Kind: string(pipeline.KeyPhone), Value: number}] = true
-		}
-	}
-	for i := range f.Presence {
-		p := &f.Presence[i]
-		names[keyName{Kind: string(pipeline.KeyLead), Value: p.LeadID}] = true
-		names[keyName{callKind(p.Call.Dialler), p.Call.Account, p.Call.ExternalID}] = true
-	}
-	maps.DeleteFunc(names, func(n keyName, _ bool) bool { return !n.names() })
-	return names
-}
-
-// names tells whether a name may be somebody's: not an empty one, nor a word in the place of an e-mail address.
-func (n keyName) names() bool {
-	return n.Value != "" && (n.Kind != string(pipeline.KeyEmail) || pipeline.Mailbox(n.Value))
-}
-
-// canonical spells an e-mail address in the one way in which it is hashed.
-func canonical(n keyName) keyName {
-	if n.Kind == string(pipeline.KeyEmail) {
-		n.Value = strings.ToLower(strings.TrimSpace(n.Value))
-	}
-	return n
-}
-
-// mentioned lists whom a text may name, for what has no facts.
-func mentioned(text []byte) map[keyName]bool {
-	names := map[keyName]bool{}
-	digits, emails := pipeline.Mentions(text)
-	for _, d := range digits {
-		names[keyName{Kind: kindDigits, Value: d}] = true
-	}
-	for _, e := range emails {
-		names[keyName{Kind: string(pipeline.KeyEmail), Value: e}] = true
-	}
-	return names
-}
 
 const erasedHashesSQL = `
 select hash, erasure_id
@@ -252,55 +191,6 @@ func (g *ErasureGuard) names(t *Target, r *LandRecord) (names map[keyName]bool, 
 		names = mentioned(r.Payload)
 	}
 	return names, facts
-}
-
-const arrivalsInsertSQL = `
-insert into ops.erasure_arrivals (erasure_id, arrived_at, records)
-select n.erasure_id, @now, n.count
-from unnest(@ids::uuid[], @counts::bigint[]) as n (erasure_id, count)`
-
-// countKeptOut adds rows and locks none: a transaction may land several batches, and the erasures that those come upon have no
-// order.
-func (db *DB) countKeptOut(ctx context.Context, tx pgx.Tx, by map[uuid.UUID]int) error {
-	var ids []uuid.UUID
-	var counts []int64
-	for id, n := range by {
-		ids, counts = append(ids, id), append(counts, int64(n))
-	}
-	if _, err := tx.Exec(ctx, arrivalsInsertSQL, pgx.StrictNamedArgs{"ids": ids, "counts": counts, "now": db.Now()}); err != nil {
-		return fmt.Errorf("counting what was kept out: %w", err)
-	}
-	return nil
-}
-
-// Arrivals of an erasure that was taken back go uncounted.
-const arrivalsCountSQL = `
-with gone as (
-  delete from ops.erasure_arrivals
-  returning erasure_id, arrived_at, records
-), came as (
-  select erasure_id, sum(records) as records, max(arrived_at) as last
-  from gone
-  group by erasure_id
-), locked as (
-  select e.erasure_id
-  from ops.erasures e
-  join came using (erasure_id)
-  order by e.erasure_id
-  for no key update of e
-)
-update ops.erasures e
-set kept_out = e.kept_out + came.records, last_kept_out_at = greatest(e.last_kept_out_at, came.last)
-from locked
-join came using (erasure_id)
-where e.erasure_id = locked.erasure_id`
-
-// countArrivals counts in each erasure what was kept out since it was last done.
-func countArrivals(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, arrivalsCountSQL); err != nil {
-		return fmt.Errorf("counting what was kept out: %w", err)
-	}
-	return nil
 }
 
 // scrubbed tells whether a text, or what is known of it otherwise, names somebody who was erased, for what is kept as bytes. It
