@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -16,12 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trunkline/trunkline/api"
-	"github.com/trunkline/trunkline/api/console"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/jobs/walkstore"
 	"github.com/trunkline/trunkline/migrations"
 	"github.com/trunkline/trunkline/store"
-	"github.com/trunkline/trunkline/sync/convoso"
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/lendworks"
@@ -247,160 +243,4 @@ func (d *daemon) buildInbox(context.Context) error {
 		Enqueue: func(ctx context.Context, tx pgx.Tx, _ []store.Post) error { return d.queue.WakeInbox(ctx, tx) },
 	})
 	return nil
-}
-
-// pagePatience is how long a replay by the status page waits for what it handed over: a browser waits with it.
-const pagePatience = 4 * time.Second
-
-// replayer tries again what lies in quarantine, with what this daemon reads.
-func (d *daemon) replayer(patience time.Duration) *jobs.Replayer {
-	return &jobs.Replayer{
-		DB: d.db.DB, Fold: d.fold, Inbox: d.inbox, Patience: patience,
-		Stream: func(source pipeline.Source, stream string) (*walk.Stream, *store.TypedTable, bool) {
-			for i := range d.streams {
-				if s := &d.streams[i]; s.key.Source == source && s.key.Stream == stream {
-					return s.Stream, s.Table, true
-				}
-			}
-			return nil, nil, false
-		},
-	}
-}
-
-func (d *daemon) buildJobs(context.Context) (err error) {
-	workers := jobs.WorkersConfig{
-		Pool: d.db.direct, Log: d.riverLog(), Now: d.now, Walks: d.runner, Backfills: d.db.DB, Reconcile: d.fold, Inbox: d.inbox,
-		Deliver: d.engine, Destinations: d.engine.Destinations(), Webhooks: d.webhooks, Upkeep: d.upkeep(), Missing: d.missing, SoftStop: d.budget().soft, Trace: d.trace,
-	}
-	if d.trace.On() {
-		workers.Reconcile = jobs.TracedFold{Fold: d.fold, Tracer: d.trace}
-	}
-	if d.stats != nil {
-		workers.Stats, workers.Refetch = d.stats, d.refetch
-	}
-	workers.Drift = d.drift
-	d.workers, err = jobs.NewWorkers(workers)
-	if err != nil {
-		return err
-	}
-	d.scheduler = &jobs.Scheduler{DB: d.db.DB, Log: d.log, List: d.recurring(), Moved: d.pulses.of("scheduler")}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	d.sweeper = &jobs.Sweeper{
-		DB: d.db.DB, Queue: d.queue, Engine: d.engine, Log: d.log, Fold: d.fold,
-		Daemon: store.Daemon{ID: d.id, Host: host, Version: versionText(), StartedAt: d.db.Now()},
-		Moved:  d.pulses.of("sweeper"),
-	}
-	if d.refetch != nil {
-		d.sweeper.Accounts = []store.StreamKey{d.refetch.Key}
-	}
-	for _, s := range d.streams {
-		if s.Stream.Capability == walk.Created {
-			d.sweeper.Streams = append(d.sweeper.Streams, s.key)
-		}
-		if s.Table != nil && s.Table.Missing {
-			d.sweeper.Whole = append(d.sweeper.Whole, s.key)
-		}
-	}
-	return nil
-}
-
-// recurring lists the daemon's schedules.
-func (d *daemon) recurring() []jobs.Recurring {
-	var list []jobs.Recurring
-	for _, s := range d.streams {
-		vendorNow := func() time.Time { return d.runner.VendorNow(s.key.Org, s.key.Account, s.key.Source) }
-		live := &jobs.LiveWalk{Store: d.walkStore, Queue: d.queue, Key: s.key, Stream: s.Stream, VendorNow: vendorNow}
-		list = append(list, jobs.Recurring{Name: live.Name(), Spec: s.Spec, Due: live.Due})
-		for _, e := range s.Rereads {
-			again := &jobs.Reread{DB: d.db.DB, Queue: d.queue, Key: s.key, Stream: s.Stream, Kind: e.Kind, Span: e.Span, VendorNow: vendorNow}
-			list = append(list, jobs.Recurring{Name: again.Name(), Spec: e.Spec, Due: again.Due, Later: true})
-		}
-	}
-	list = append(list, d.driftSchedules()...)
-	daily, err := jobs.ParseSpec("17 3 * * *", time.UTC)
-	if err != nil {
-		// A constant that does not parse is found by any test that starts a daemon.
-		d.log.Error("schedule of the upkeep cannot be read", "error", err)
-	}
-	return append(list, jobs.Recurring{Name: "upkeep", Spec: daily, Later: true, Due: func(ctx context.Context, tx pgx.Tx, slot time.Time) error {
-		return d.queue.Insert(ctx, tx, jobs.UpkeepArgs{Slot: slot})
-	}})
-}
-
-func (d *daemon) buildAPI(ctx context.Context) (err error) {
-	settings, err := d.cfg.Convoso.settings(d.cfg.General.Region)
-	if err != nil {
-		return err
-	}
-	fixed := map[[sha256.Size]byte]uuid.UUID{}
-	if token := d.cfg.Convoso.OrgToken; token != "" {
-		fixed[store.HashReceiverToken(token.Reveal())] = d.org.ID
-	}
-	backfiller := &jobs.Backfiller{DB: d.db.DB, Queue: d.queue, Account: store.DefaultAccount}
-	rules, err := d.cfg.rules()
-	if err != nil {
-		return err
-	}
-	lists, err := d.db.openLists(ctx)
-	if err != nil {
-		return err
-	}
-	site, err := console.New(console.Config{
-		DB: d.db.DB, Lists: lists, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, Rules: rules, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
-		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience), Patience: pagePatience},
-	})
-	if err != nil {
-		return err
-	}
-	d.server, err = api.New(api.Config{
-		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
-		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
-		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
-		Convoso:         api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
-		ConvosoFrom:     d.cfg.Convoso.AllowCIDRs,
-		LendWorksSecret: d.cfg.LendWorks.WebhookSecret,
-		History:         d.db.DB, Rates: d.db.DB, Quotas: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
-		Backfills:  backfiller,
-		Webhooks:   &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
-		Deliveries: d.db.DB,
-		Page:       site,
-		Checks: []api.Check{
-			{Name: "database", Run: d.db.Writable},
-			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},
-		},
-		Metrics: d.registry, Trace: d.trace,
-	})
-	return err
-}
-
-// riverLog passes River's warnings and errors on; its notes go out at debug level.
-func (d *daemon) riverLog() *slog.Logger {
-	if d.cfg.General.LogLevel.Level <= slog.LevelDebug {
-		return d.log
-	}
-	return slog.New(atLeast{d.log.Handler(), slog.LevelWarn})
-}
-
-// atLeast is a handler with a higher floor.
-type atLeast struct {
-	slog.Handler
-	floor slog.Level
-}
-
-// Enabled implements slog.Handler.
-func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.floor && h.Handler.Enabled(ctx, level)
-}
-
-// WithAttrs implements slog.Handler.
-func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(attrs), h.floor}
-}
-
-// WithGroup implements slog.Handler.
-func (h atLeast) WithGroup(name string) slog.Handler {
-	return atLeast{h.Handler.WithGroup(name), h.floor}
 }
