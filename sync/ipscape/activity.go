@@ -43,7 +43,6 @@ type activity struct {
 	recording                       recording
 	survey, voicemails              json.RawMessage
 	quality                         number
-	unknown                         []string
 }
 
 type activityTimes struct{ created, joinQueue, answered, hangUp, wrapUp instant }
@@ -65,7 +64,7 @@ func (s Settings) Activity(raw []byte) (Item, error) {
 	if err != nil {
 		return unstorable(err, raw, s.parseActivity, func(a *activity) number { return a.id })
 	}
-	a, unread, err := s.parseActivity(payload)
+	a, left, err := s.parseActivity(payload)
 	if err != nil {
 		return Item{}, err
 	}
@@ -75,8 +74,8 @@ func (s Settings) Activity(raw []byte) (Item, error) {
 		Cleaned:    cleaned,
 		FilterTime: a.times.created.t,
 		Values:     a.values(),
-		Unread:     unread,
-		Unknown:    a.unknown,
+		Unread:     left.unread,
+		Unknown:    left.unknown,
 		Strange:    strangeType(a.kind),
 		Open:       a.open(),
 		Lead:       a.lead.id(),
@@ -129,11 +128,11 @@ func (a *activity) values() []any {
 }
 
 // parseActivity reads an activity and names what it could not read.
-func (s Settings) parseActivity(payload []byte) (*activity, []string, error) {
+func (s Settings) parseActivity(payload []byte) (*activity, notes, error) {
 	f := fields{decoder: decoder{b: payload}, zone: s.Zone}
 	var a activity
 	if !f.enter() {
-		return nil, nil, &ItemError{Reason: ReasonNotObject}
+		return nil, notes{}, &ItemError{Reason: ReasonNotObject}
 	}
 	for f.next() {
 		switch string(f.key) {
@@ -149,10 +148,9 @@ func (s Settings) parseActivity(payload []byte) (*activity, []string, error) {
 		}
 	}
 	if f.bad || !a.id.ok || a.id.v <= 0 {
-		return nil, nil, &ItemError{Reason: ReasonNoID}
+		return nil, notes{}, &ItemError{Reason: ReasonNoID}
 	}
-	a.unknown = f.unknown
-	return &a, f.unread, nil
+	return &a, f.notes, nil
 }
 
 func (a *activity) data(f *fields) {

@@ -20,7 +20,6 @@ type attempt struct {
 	phoneIndex, dialStatus     number
 	dialStatusName             text
 	dialled, answered, hangUp  instant
-	unknown                    []string
 }
 
 // DialAttempt converts one item of the dialler attempts. The error is an *ItemError.
@@ -29,12 +28,12 @@ func (s Settings) DialAttempt(raw []byte) (Item, error) {
 	if err != nil {
 		return unstorable(err, raw, s.parseAttempt, func(a *attempt) number { return a.id })
 	}
-	d, unread, err := s.parseAttempt(payload)
+	d, left, err := s.parseAttempt(payload)
 	if err != nil {
 		return Item{}, err
 	}
 	item := Item{
-		ObjectID: d.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: d.unknown, Strange: strangeType(d.kind),
+		ObjectID: d.id.id(), Payload: payload, Cleaned: cleaned, Unread: left.unread, Unknown: left.unknown, Strange: strangeType(d.kind),
 		FilterTime: d.dialled.t, Lead: d.lead.id(),
 		Values: []any{
 			d.id.any(), d.activity.any(), d.parent.any(), d.root.any(), d.lead.any(), d.campaign.any(), d.campaignName.any(), d.kind.any(),
@@ -55,11 +54,11 @@ func (d *attempt) latest() (at time.Time, assumed bool) {
 	return at, assumed
 }
 
-func (s Settings) parseAttempt(payload []byte) (*attempt, []string, error) {
+func (s Settings) parseAttempt(payload []byte) (*attempt, notes, error) {
 	f := fields{decoder: decoder{b: payload}, zone: s.Zone}
 	var d attempt
 	if !f.enter() {
-		return nil, nil, &ItemError{Reason: ReasonNotObject}
+		return nil, notes{}, &ItemError{Reason: ReasonNotObject}
 	}
 	for f.next() {
 		switch string(f.key) {
@@ -94,10 +93,9 @@ func (s Settings) parseAttempt(payload []byte) (*attempt, []string, error) {
 		}
 	}
 	if f.bad || !d.id.ok || d.id.v <= 0 {
-		return nil, nil, &ItemError{Reason: ReasonNoID}
+		return nil, notes{}, &ItemError{Reason: ReasonNoID}
 	}
-	d.unknown = f.unknown
-	return &d, f.unread, nil
+	return &d, f.notes, nil
 }
 
 func (d *attempt) timestamps(f *fields) {

@@ -16,7 +16,6 @@ type campaign struct {
 	running, transfer               boolean
 	paySettings                     number
 	merchant                        text
-	unknown                         []string
 }
 
 // Campaign converts one row of the campaigns. It has no SourceTime: the vendor does not tell when a campaign changed. The
@@ -26,12 +25,12 @@ func (s Settings) Campaign(raw []byte) (Item, error) {
 	if err != nil {
 		return unstorable(err, raw, s.parseCampaign, func(c *campaign) number { return c.id })
 	}
-	c, unread, err := s.parseCampaign(payload)
+	c, left, err := s.parseCampaign(payload)
 	if err != nil {
 		return Item{}, err
 	}
 	return Item{
-		ObjectID: c.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: c.unknown,
+		ObjectID: c.id.id(), Payload: payload, Cleaned: cleaned, Unread: left.unread, Unknown: left.unknown,
 		Values: []any{
 			c.id.any(), c.title.any(), c.description.any(), c.kind.any(), c.group.any(), c.running.any(), c.transfer.any(),
 			c.paySettings.any(), c.merchant.any(),
@@ -39,11 +38,11 @@ func (s Settings) Campaign(raw []byte) (Item, error) {
 	}, nil
 }
 
-func (s Settings) parseCampaign(payload []byte) (*campaign, []string, error) {
+func (s Settings) parseCampaign(payload []byte) (*campaign, notes, error) {
 	f := fields{decoder: decoder{b: payload}, zone: s.Zone}
 	var c campaign
 	if !f.enter() {
-		return nil, nil, &ItemError{Reason: ReasonNotObject}
+		return nil, notes{}, &ItemError{Reason: ReasonNotObject}
 	}
 	for f.next() {
 		switch string(f.key) {
@@ -68,10 +67,9 @@ func (s Settings) parseCampaign(payload []byte) (*campaign, []string, error) {
 		}
 	}
 	if f.bad || !c.id.ok || c.id.v <= 0 {
-		return nil, nil, &ItemError{Reason: ReasonNoID}
+		return nil, notes{}, &ItemError{Reason: ReasonNoID}
 	}
-	c.unknown = f.unknown
-	return &c, f.unread, nil
+	return &c, f.notes, nil
 }
 
 // pay reads the payment settings, which are null or [] where payments are off.

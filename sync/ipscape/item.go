@@ -110,9 +110,9 @@ func storable(raw []byte) (clean []byte, changed bool, err error) {
 
 // unstorable is an item that cannot be kept. Its id, where it can be read all the same, tells which object is missing, and
 // lets a good reading settle the matter later.
-func unstorable[T any](err error, raw []byte, parse func([]byte) (T, []string, error), id func(T) number) (Item, error) {
-	parsed, _, unread := parse(raw)
-	if unread != nil {
+func unstorable[T any](err error, raw []byte, parse func([]byte) (T, notes, error), id func(T) number) (Item, error) {
+	parsed, _, failed := parse(raw)
+	if failed != nil {
 		return Item{}, err
 	}
 	return Item{ObjectID: id(parsed).id()}, err

@@ -35,7 +35,6 @@ type lead struct {
 	outcomes                   json.RawMessage
 	attempts                   number
 	created, modified, nextTry instant
-	unknown                    []string
 }
 
 // Lead converts one item of the leads list. The error is an *ItemError.
@@ -44,7 +43,7 @@ func (s Settings) Lead(raw []byte) (Item, error) {
 	if err != nil {
 		return unstorable(err, raw, s.parseLead, func(l *lead) number { return l.id })
 	}
-	l, unread, err := s.parseLead(payload)
+	l, left, err := s.parseLead(payload)
 	if err != nil {
 		return Item{}, err
 	}
@@ -54,8 +53,8 @@ func (s Settings) Lead(raw []byte) (Item, error) {
 		Cleaned:    cleaned,
 		FilterTime: l.created.t,
 		Values:     l.values(),
-		Unread:     unread,
-		Unknown:    l.unknown,
+		Unread:     left.unread,
+		Unknown:    left.unknown,
 	}
 	own := l.created
 	if l.modified.ok {
@@ -74,11 +73,11 @@ func (l *lead) values() []any {
 }
 
 // parseLead reads a lead and names what it could not read.
-func (s Settings) parseLead(payload []byte) (*lead, []string, error) {
+func (s Settings) parseLead(payload []byte) (*lead, notes, error) {
 	f := fields{decoder: decoder{b: payload}, zone: s.Zone}
 	var l lead
 	if !f.enter() {
-		return nil, nil, &ItemError{Reason: ReasonNotObject}
+		return nil, notes{}, &ItemError{Reason: ReasonNotObject}
 	}
 	for f.next() {
 		switch string(f.key) {
@@ -121,10 +120,9 @@ func (s Settings) parseLead(payload []byte) (*lead, []string, error) {
 		}
 	}
 	if f.bad || !l.id.ok || l.id.v <= 0 {
-		return nil, nil, &ItemError{Reason: ReasonNoID}
+		return nil, notes{}, &ItemError{Reason: ReasonNoID}
 	}
-	l.unknown = f.unknown
-	return &l, f.unread, nil
+	return &l, f.notes, nil
 }
 
 func (l *lead) outcomesInfo(f *fields) {

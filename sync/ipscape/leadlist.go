@@ -15,7 +15,6 @@ type leadList struct {
 	inDialler    boolean
 	weight       number
 	created      instant
-	unknown      []string
 }
 
 // LeadList converts one item of the lead lists. It has no SourceTime: the vendor does not tell when a list changed. The error
@@ -25,23 +24,23 @@ func (s Settings) LeadList(raw []byte) (Item, error) {
 	if err != nil {
 		return unstorable(err, raw, s.parseLeadList, func(l *leadList) number { return l.id })
 	}
-	l, unread, err := s.parseLeadList(payload)
+	l, left, err := s.parseLeadList(payload)
 	if err != nil {
 		return Item{}, err
 	}
 	return Item{
-		ObjectID: l.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: l.unknown,
+		ObjectID: l.id.id(), Payload: payload, Cleaned: cleaned, Unread: left.unread, Unknown: left.unknown,
 		Values: []any{
 			l.id.any(), l.name.any(), l.campaign.any(), l.campaignName.any(), l.inDialler.any(), l.weight.int32(), l.created.any(),
 		},
 	}, nil
 }
 
-func (s Settings) parseLeadList(payload []byte) (*leadList, []string, error) {
+func (s Settings) parseLeadList(payload []byte) (*leadList, notes, error) {
 	f := fields{decoder: decoder{b: payload}, zone: s.Zone}
 	var l leadList
 	if !f.enter() {
-		return nil, nil, &ItemError{Reason: ReasonNotObject}
+		return nil, notes{}, &ItemError{Reason: ReasonNotObject}
 	}
 	for f.next() {
 		switch string(f.key) {
@@ -74,8 +73,7 @@ func (s Settings) parseLeadList(payload []byte) (*leadList, []string, error) {
 		}
 	}
 	if f.bad || !l.id.ok || l.id.v <= 0 {
-		return nil, nil, &ItemError{Reason: ReasonNoID}
+		return nil, notes{}, &ItemError{Reason: ReasonNoID}
 	}
-	l.unknown = f.unknown
-	return &l, f.unread, nil
+	return &l, f.notes, nil
 }

@@ -56,7 +56,7 @@ func (s Settings) stats(raw []byte, kind, period string, askedAt time.Time) (Ite
 	if err != nil {
 		return Item{}, err
 	}
-	c, unread, err := s.parseStats(payload)
+	c, left, err := s.parseStats(payload)
 	if err != nil {
 		return Item{}, err
 	}
@@ -65,7 +65,7 @@ func (s Settings) stats(raw []byte, kind, period string, askedAt time.Time) (Ite
 		taken = instant{t: askedAt.UTC().Truncate(time.Microsecond)}
 	}
 	return Item{
-		ObjectID: c.campaign.id(), Payload: payload, Cleaned: cleaned, Unread: unread,
+		ObjectID: c.campaign.id(), Payload: payload, Cleaned: cleaned, Unread: left.unread,
 		SourceTime: c.taken.t, ZoneAssumed: c.taken.assumed,
 		Values: []any{
 			c.campaign.any(), kind, period, taken.t, c.name.any(), c.timezone.any(), c.active.any(),
@@ -76,11 +76,11 @@ func (s Settings) stats(raw []byte, kind, period string, askedAt time.Time) (Ite
 	}, nil
 }
 
-func (s Settings) parseStats(payload []byte) (*stats, []string, error) {
+func (s Settings) parseStats(payload []byte) (*stats, notes, error) {
 	f := fields{decoder: decoder{b: payload}, zone: s.Zone}
 	var c stats
 	if !f.enter() {
-		return nil, nil, &ItemError{Reason: ReasonNotObject}
+		return nil, notes{}, &ItemError{Reason: ReasonNotObject}
 	}
 	for f.next() {
 		switch string(f.key) {
@@ -122,9 +122,9 @@ func (s Settings) parseStats(payload []byte) (*stats, []string, error) {
 		}
 	}
 	if f.bad || !c.campaign.ok || c.campaign.v <= 0 {
-		return nil, nil, &ItemError{Reason: ReasonNoID}
+		return nil, notes{}, &ItemError{Reason: ReasonNoID}
 	}
-	return &c, f.unread, nil
+	return &c, f.notes, nil
 }
 
 // agents reads counts that need not add up (contracts/ipscape.md 6.3).

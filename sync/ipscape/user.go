@@ -18,7 +18,6 @@ type user struct {
 	loggedIn                           boolean
 	status, timeInStatus               text
 	active                             boolean
-	unknown                            []string
 }
 
 // User converts one item of the users. It has no SourceTime: the vendor tells no times of users. The error is an *ItemError.
@@ -27,12 +26,12 @@ func (s Settings) User(raw []byte) (Item, error) {
 	if err != nil {
 		return unstorable(err, raw, s.parseUser, func(u *user) number { return u.id })
 	}
-	u, unread, err := s.parseUser(payload)
+	u, left, err := s.parseUser(payload)
 	if err != nil {
 		return Item{}, err
 	}
 	return Item{
-		ObjectID: u.id.id(), Payload: payload, Cleaned: cleaned, Unread: unread, Unknown: u.unknown,
+		ObjectID: u.id.id(), Payload: payload, Cleaned: cleaned, Unread: left.unread, Unknown: left.unknown,
 		Values: []any{
 			u.id.any(), u.username.any(), u.first.any(), u.last.any(), u.email.any(), u.kind.any(), u.timezone.any(), u.teams.any(), u.campaigns.any(),
 			u.loggedIn.any(), u.status.any(), u.timeInStatus.any(), u.active.any(),
@@ -40,11 +39,11 @@ func (s Settings) User(raw []byte) (Item, error) {
 	}, nil
 }
 
-func (s Settings) parseUser(payload []byte) (*user, []string, error) {
+func (s Settings) parseUser(payload []byte) (*user, notes, error) {
 	f := fields{decoder: decoder{b: payload}, zone: s.Zone}
 	var u user
 	if !f.enter() {
-		return nil, nil, &ItemError{Reason: ReasonNotObject}
+		return nil, notes{}, &ItemError{Reason: ReasonNotObject}
 	}
 	for f.next() {
 		switch string(f.key) {
@@ -79,8 +78,7 @@ func (s Settings) parseUser(payload []byte) (*user, []string, error) {
 		}
 	}
 	if f.bad || !u.id.ok || u.id.v <= 0 {
-		return nil, nil, &ItemError{Reason: ReasonNoID}
+		return nil, notes{}, &ItemError{Reason: ReasonNoID}
 	}
-	u.unknown = f.unknown
-	return &u, f.unread, nil
+	return &u, f.notes, nil
 }

@@ -87,14 +87,15 @@ func rawAny(raw json.RawMessage) any {
 	return raw
 }
 
-// fields reads an item's values and remembers those it could not read.
+// fields reads an item's values and notes what it made nothing of.
 type fields struct {
 	decoder
-	zone   *time.Location
-	unread []string
-	// unknown are names of members that strange passed over.
-	unknown []string
+	zone *time.Location
+	notes
 }
+
+// notes are what reading made nothing of: the columns whose values could not be read, and the members that nobody here knows of.
+type notes struct{ unread, unknown []string }
 
 // maxUnknown bounds how many unknown members of one item are told of.
 const maxUnknown = 32

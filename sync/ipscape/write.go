@@ -105,11 +105,11 @@ func (c *Client) mergedData(ctx context.Context, id string, changes map[string]a
 	if err != nil {
 		return nil, fmt.Errorf("reading the lead's fields first: %w", err)
 	}
-	l, unread, err := Settings{}.parseLead(raw)
+	l, left, err := Settings{}.parseLead(raw)
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(unread, "data_fields") {
+	if slices.Contains(left.unread, "data_fields") {
 		return nil, fmt.Errorf("ipscape %s: the lead's fields cannot be read, and would be lost", OpUpdateLead)
 	}
 	data := map[string]any{}
