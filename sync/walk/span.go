@@ -10,14 +10,10 @@ import (
 
 // traced is all, told as a span.
 func (r *run) traced(ctx context.Context) error {
-	ctx, span := r.runner.Trace.Start(ctx, tracing.Walk)
+	ctx, span := r.start(ctx, tracing.Walk)
 	defer span.End()
-	w := &r.walk
-	span.ID(tracing.WalkID, w.ID)
-	span.Word(tracing.Source, string(w.Source))
-	span.Word(tracing.Stream, w.Stream)
-	span.Word(tracing.WalkKind, string(w.Kind))
-	span.Word(tracing.Lane, string(w.Lane))
+	span.Word(tracing.WalkKind, string(r.walk.Kind))
+	span.Word(tracing.Lane, string(r.walk.Lane))
 	err := r.all(ctx)
 	word := ending(ctx, err)
 	span.Word(tracing.Outcome, word)
@@ -27,6 +23,15 @@ func (r *run) traced(ctx context.Context) error {
 		span.Fail(word)
 	}
 	return err
+}
+
+// start begins a span that tells which walk it is of.
+func (r *run) start(ctx context.Context, name tracing.Name) (context.Context, tracing.Span) {
+	ctx, span := r.runner.Trace.Start(ctx, name)
+	span.ID(tracing.WalkID, r.walk.ID)
+	span.Word(tracing.Source, string(r.walk.Source))
+	span.Word(tracing.Stream, r.walk.Stream)
+	return ctx, span
 }
 
 // ending names how a run, or a part of one, ended.
@@ -49,10 +54,7 @@ func ending(ctx context.Context, err error) string {
 
 // startPage begins the span of a page, which ends once the page is read. What is committed of it links to it.
 func (r *run) startPage(ctx context.Context, p *page, number int) {
-	p.ctx, p.span = r.runner.Trace.Start(ctx, tracing.WalkPage)
-	p.span.ID(tracing.WalkID, r.walk.ID)
-	p.span.Word(tracing.Source, string(r.walk.Source))
-	p.span.Word(tracing.Stream, r.walk.Stream)
+	p.ctx, p.span = r.start(ctx, tracing.WalkPage)
 	p.span.Count(tracing.Page, number)
 }
 
@@ -66,14 +68,10 @@ func leaveOut(pages <-chan *page) {
 
 // traceCommit begins the span of a commit.
 func (w *writer) traceCommit(ctx context.Context) tracing.Span {
-	r := w.run
-	_, span := r.runner.Trace.Start(ctx, tracing.WalkCommit)
+	_, span := w.run.start(ctx, tracing.WalkCommit)
 	for _, page := range w.pages {
 		span.Link(page)
 	}
-	span.ID(tracing.WalkID, r.walk.ID)
-	span.Word(tracing.Source, string(r.walk.Source))
-	span.Word(tracing.Stream, r.walk.Stream)
 	span.Count(tracing.Records, len(w.batch.Records))
 	span.Count(tracing.Bad, len(w.batch.Bad))
 	span.Count(tracing.Pages, w.batch.Pages)
