@@ -51,10 +51,11 @@ func traced(t *testing.T) (*Tracer, func() tracetest.SpanStubs) {
 func TestOnlyWords(t *testing.T) {
 	t.Parallel()
 	tracer, told := traced(t)
-	for _, mistake := range []string{
+	mistakes := []string{
 		"+12127360001", "2127360001", "555-0100-22", "jane@example.com", "Jane Doe", "Straße", "https://x.example/?token=a", "a=b", "sbxips123456789",
 		strings.Repeat("a", 65), "x\ny", "lw_live 1",
-	} {
+	}
+	for _, mistake := range mistakes {
 		_, span := tracer.Start(t.Context(), Walk)
 		span.Word(Reason, mistake)
 		span.Fail(mistake)
@@ -66,6 +67,9 @@ func TestOnlyWords(t *testing.T) {
 		}
 	}
 	before := len(told())
+	if before != len(mistakes) {
+		t.Errorf("%d spans of %d were told", before, len(mistakes))
+	}
 	for _, word := range []string{"ipscape", "dial_attempts", "duplicate_phone", "/v1/dialer/convoso/{orgToken}/{$}", "deliver_dialedin", "GET"} {
 		_, span := tracer.Start(t.Context(), Walk)
 		span.Word(Reason, word)
