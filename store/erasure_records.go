@@ -8,42 +8,33 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// What is of the records' objects, in a table that names objects as they do.
+const ofRecords = ` t
+using ops.records r
+where r.record_id = any(@ids)
+  and t.org_id = r.org_id and t.account_id = r.account_id and t.source = r.source and t.stream = r.stream and t.object_id = r.object_id`
+
+// The posts that told the records, and those that told the same once more, are each found by an index of their own.
+const inboxEmptied = `
+update ops.inbox i
+set body = '', query = ''
+from ops.records r
+join ops.inbox_facts f
+  on f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id
+where r.record_id = any(@ids) and (i.body <> '' or i.query <> '')`
+
 const (
-	inboxOfRecordsEraseSQL = `
-update ops.inbox i
-set body = '', query = ''
-from ops.records r
-join ops.inbox_facts f
-  on f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id
-where r.record_id = any(@ids) and i.id = f.inbox_id and (i.body <> '' or i.query <> '')`
-	inboxDuplicatesEraseSQL = `
-update ops.inbox i
-set body = '', query = ''
-from ops.records r
-join ops.inbox_facts f
-  on f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id
-where r.record_id = any(@ids) and i.duplicate_of = f.inbox_id and (i.body <> '' or i.query <> '')`
-	inboxFactsEraseSQL = `
-delete from ops.inbox_facts f
-using ops.records r
-where r.record_id = any(@ids)
-  and f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id`
-	quarantineEraseSQL = `
-delete from ops.quarantine q
-using ops.records r
-where r.record_id = any(@ids)
-  and q.org_id = r.org_id and q.account_id = r.account_id and q.source = r.source and q.stream = r.stream and q.object_id = r.object_id`
+	inboxOfRecordsEraseSQL  = inboxEmptied + ` and i.id = f.inbox_id`
+	inboxDuplicatesEraseSQL = inboxEmptied + ` and i.duplicate_of = f.inbox_id`
+	inboxFactsEraseSQL      = `delete from ops.inbox_facts` + ofRecords
+	quarantineEraseSQL      = `delete from ops.quarantine` + ofRecords
 	// What never became a record is known by the id of its lead or call alone.
 	quarantineOfNamesEraseSQL = `
 delete from ops.quarantine q
 using unnest(@kinds::text[], @accounts::text[], @values::text[]) as n (kind, account_id, value)
 where q.org_id = @org and q.account_id = n.account_id and q.source = 'ipscape' and q.object_id = n.value
   and q.stream = case n.kind when 'ipscape_lead' then 'leads' when 'call:ipscape' then 'activities' end`
-	refetchEraseSQL = `
-delete from ops.refetch f
-using ops.records r
-where r.record_id = any(@ids)
-  and f.org_id = r.org_id and f.account_id = r.account_id and f.source = r.source and f.stream = r.stream and f.object_id = r.object_id`
+	refetchEraseSQL = `delete from ops.refetch` + ofRecords
 	// What they suppressed is kept by other records; see optOuts.
 	suppressionsOfRecordsEraseSQL = `
 delete from ops.suppressions s
@@ -75,12 +66,8 @@ func (m *removal) inbox(ctx context.Context) error {
 }
 
 const (
-	historyEraseSQL = `
-delete from ops.record_history h
-using ops.records r
-where r.record_id = any(@ids)
-  and h.org_id = r.org_id and h.account_id = r.account_id and h.source = r.source and h.stream = r.stream and h.object_id = r.object_id`
-	queueEraseSQL = `
+	historyEraseSQL = `delete from ops.record_history` + ofRecords
+	queueEraseSQL   = `
 delete from ops.reconcile_queue
 where org_id = @org and record_id = any(@ids)`
 	presenceEraseSQL = `
