@@ -164,7 +164,7 @@ func (l *landing) count(o *observation, s *storedRecord) {
 
 // The lateral subquery with its limit holds the planner to one index lookup an object, whatever the table's statistics
 // say: while a first load runs they say that there is next to nothing.
-const recordsProbeSQL = `
+const recordsOfObjects = `
 select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.ahead_time, r.ahead_seen_at
 from unnest(@object_ids::text[]) with ordinality as g (object_id, ord)
 cross join lateral (
@@ -175,7 +175,9 @@ cross join lateral (
     and r.source = @source
     and r.stream = @stream
     and r.object_id = g.object_id
-  limit 1
+  limit 1`
+
+const recordsProbeSQL = recordsOfObjects + `
 ) r`
 
 // probe reads what is stored of the objects, without locks; entries of absent ones are nil.
@@ -188,18 +190,7 @@ func (l *landing) probe(ctx context.Context, obs []*observation) ([]*storedRecor
 }
 
 // The subquery is run in the order of the array, which is sorted, so rows are locked in one order everywhere.
-const recordsLockSQL = `
-select g.ord, r.record_id, r.content_hash, r.observed_at, r.first_seen_at, r.ahead_time, r.ahead_seen_at
-from unnest(@object_ids::text[]) with ordinality as g (object_id, ord)
-cross join lateral (
-  select *
-  from ops.records r
-  where r.org_id = @org
-    and r.account_id = @account
-    and r.source = @source
-    and r.stream = @stream
-    and r.object_id = g.object_id
-  limit 1
+const recordsLockSQL = recordsOfObjects + `
   for no key update
 ) r`
 
