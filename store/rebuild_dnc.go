@@ -51,20 +51,12 @@ func (g *region) doNotCall(ctx context.Context) error {
 		g.c.phones[phone] = true
 		if l.told != "" {
 			g.c.out.DNC++
-			g.c.told.add("do_not_call", phone, l.told)
-		}
-		if l.stored != "" {
-			g.c.stored.add("do_not_call", phone, l.stored)
-		}
-		change, columns, err := l.difference()
-		if err != nil || change == "" {
-			return err
 		}
 		seed := g.byRef[refs[phone]]
 		if seed == 0 {
 			seed = g.byKey[keyName{string(pipeline.KeyPhone), "", phone}]
 		}
-		return g.differs(seed, Difference{Table: "do_not_call", Key: phone, Change: change, Columns: columns})
+		return g.row("do_not_call", phone, seed, l)
 	})
 	if err != nil {
 		return fmt.Errorf("comparing do-not-call: %w", err)

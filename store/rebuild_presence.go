@@ -49,15 +49,7 @@ func (g *region) presence(ctx context.Context) error {
 	var name string
 	var l line
 	_, err = pgx.ForEachRow(found, []any{&name, &l.stored, &l.told}, func() error {
-		g.c.told.add("presence", name, l.told)
-		if l.stored != "" {
-			g.c.stored.add("presence", name, l.stored)
-		}
-		change, columns, err := l.difference()
-		if err != nil || change == "" {
-			return err
-		}
-		return g.differs(seeds[name], Difference{Table: "presence", Key: name, Change: change, Columns: columns})
+		return g.row("presence", name, seeds[name], l)
 	})
 	if err != nil {
 		return fmt.Errorf("comparing presence: %w", err)

@@ -70,7 +70,7 @@ func (g *region) compare(ctx context.Context) error {
 // line is one row as stored and as told, as JSON without what says when it was written; empty where there is none.
 type line struct{ stored, told string }
 
-// difference says how two rows differ, nil for not at all.
+// difference says how two rows differ; change is empty where they do not.
 func (l line) difference() (change string, columns []ColumnDifference, err error) {
 	switch {
 	case l.stored == l.told:
@@ -93,4 +93,19 @@ func (l line) difference() (change string, columns []ColumnDifference, err error
 		}
 	}
 	return RowDiffers, columns, nil
+}
+
+// row compares one row that has one name, as stored and as told.
+func (g *region) row(table, key string, seed int64, l line) error {
+	if l.stored != "" {
+		g.c.stored.add(table, key, l.stored)
+	}
+	if l.told != "" {
+		g.c.told.add(table, key, l.told)
+	}
+	change, columns, err := l.difference()
+	if err != nil || change == "" {
+		return err
+	}
+	return g.differs(seed, Difference{Table: table, Key: key, Change: change, Columns: columns})
 }
