@@ -43,8 +43,9 @@ func earliestID(at time.Time) uuid.UUID {
 const temporaryRevokeSQL = `select ops.revoke_temporary()`
 
 // Upkeep makes the partitions of the months to come and drops those past their retention, with what told duplicates of
-// posts that are gone, and forgets old walks, answers to idempotency keys and webhook events that ran out, and counts what was kept out of erased people's. It matches agents that are one person, and takes from analysts the
-// right to make temporary tables, which a database made from a dump or a template gives them again.
+// posts that are gone, and forgets old walks, what keys used long ago, answers to idempotency keys and webhook events that ran out,
+// and counts what was kept out of erased people's. It matches agents that are one person, and takes from analysts the right to make
+// temporary tables, which a database made from a dump or a template gives them again.
 func (u *Upkeeper) Upkeep(ctx context.Context) error {
 	made, err := u.makePartitions(ctx)
 	if err != nil {
