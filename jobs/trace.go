@@ -13,8 +13,9 @@ import (
 	"github.com/trunkline/trunkline/sync/tracing"
 )
 
-// traced tells of jobs as spans; without a tracer it only notes places, of which there are none then. A job takes the place of what made it in the trace along, in its metadata:
-// its first run goes on in that trace, and a later one, which may be hours after, has a trace of its own that links back.
+// traced tells of jobs as spans. A job takes the place of what made it in the trace along, in its metadata: its first run goes on
+// in that trace, and a later one, which may be hours after, has a trace of its own that links back. Without a tracer, as in a queue
+// that works no jobs, it notes places alone, where there are any.
 type traced struct {
 	river.MiddlewareDefaults
 	tracer *tracing.Tracer
@@ -54,6 +55,9 @@ func withPlace(metadata []byte, place tracing.Place) []byte {
 
 // Work runs the job within its span.
 func (t *traced) Work(ctx context.Context, job *rivertype.JobRow, inner func(context.Context) error) error {
+	if !t.tracer.On() {
+		return inner(ctx)
+	}
 	var kept struct {
 		Place   string `json:"traceparent"`
 		Snoozes int    `json:"snoozes"`

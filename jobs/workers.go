@@ -95,17 +95,12 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	if cfg.SoftStop == 0 {
 		cfg.SoftStop = 30 * time.Second
 	}
-	middleware := []rivertype.Middleware{&outcome{now: cfg.Now, log: cfg.Log}}
-	if cfg.Trace.On() {
-		// Outermost, so that it sees what becomes of the job.
-		middleware = append([]rivertype.Middleware{&traced{tracer: cfg.Trace}}, middleware...)
-	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:                      store.RiverSchema,
 		Logger:                      cfg.Log,
 		Queues:                      queues,
 		Workers:                     workers,
-		Middleware:                  middleware,
+		Middleware:                  []rivertype.Middleware{&traced{tracer: cfg.Trace}, &outcome{now: cfg.Now, log: cfg.Log}}, // outermost first
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             cfg.SoftStop,
