@@ -55,8 +55,11 @@ func apart(t *testing.T, pool *pgxpool.Pool, use func(own *pgxpool.Pool)) {
 			pool.Config().ConnConfig.RuntimeParams["application_name"]).Scan(&open); err != nil {
 			t.Fatal(err)
 		}
-		if open == 0 || time.Now().After(deadline) {
-			break
+		if open == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are still open: nobody knows what they have read", open)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
