@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -258,9 +257,9 @@ func (c *collector) clean(r *rig, more ...string) {
 			c.Errorf("%q shows in the traces: …%q[here]", text, raw[max(0, at-80):at])
 		}
 	}
-	// The check would find what it looks for: an id of a walk, and its hex.
+	// The search would find what is there, as an id of a walk is, and what came is text that can be searched.
 	id := attribute(c.named("walk")[0], "trunkline.walk_id")
-	if _, ok := found(raw+hex.EncodeToString([]byte(id)), id); !ok {
+	if _, ok := found(raw, id); !ok {
 		c.Error("the search finds nothing at all")
 	}
 }
