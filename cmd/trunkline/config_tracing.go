@@ -83,13 +83,19 @@ func (c *tracingConfig) faults() []error {
 		return nil
 	}
 	var faults []error
-	switch cmp.Or(strings.TrimSpace(c.TracesProtocol), strings.TrimSpace(c.Protocol)) {
-	case "http/protobuf", "http/json":
-	default:
-		faults = append(faults, fault{"OTEL_EXPORTER_OTLP_PROTOCOL", "must be http/protobuf or http/json"})
+	variable, protocol := "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", strings.TrimSpace(c.TracesProtocol)
+	if protocol == "" {
+		variable, protocol = "OTEL_EXPORTER_OTLP_PROTOCOL", strings.TrimSpace(c.Protocol)
+	}
+	if protocol != "http/protobuf" && protocol != "http/json" {
+		faults = append(faults, fault{variable, "must be http/protobuf or http/json"})
 	}
 	if _, err := c.headers(); err != nil {
-		faults = append(faults, fault{"OTEL_EXPORTER_OTLP_HEADERS", err.Error()})
+		variable = "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+		if c.TracesHeaders == "" {
+			variable = "OTEL_EXPORTER_OTLP_HEADERS"
+		}
+		faults = append(faults, fault{variable, err.Error()})
 	}
 	return faults
 }

@@ -308,7 +308,9 @@ func TestTracesAreOff(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:word@c.example"},
 		{"OTEL_EXPORTER_OTLP_HEADERS", "canary-without-a-name"},
+		{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "canary-without-a-name"},
 		{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"},
+		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"},
 	} {
 		_, err := loadConfig([]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:1", c.variable + "=" + c.value})
 		if err == nil || !faulty(err)[c.variable] || strings.Contains(err.Error(), c.value) && c.value != "grpc" {
