@@ -51,10 +51,7 @@ func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadVi
 	}
 	outcome, err := c.send(ctx, body, c.personal(lead, params))
 	if outcome.State == pipeline.OutcomeConfirmed {
-		if outcome.Detail != "" {
-			notes = append([]string{outcome.Detail}, notes...)
-		}
-		outcome.Detail = strings.Join(notes, "; ")
+		outcome.Note(notes)
 	}
 	return outcome, err
 }

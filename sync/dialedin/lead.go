@@ -14,8 +14,7 @@ import (
 
 // Insert inserts the lead: a hot lead that may be dialled within moments, or a plain import without dialling (contract
 // section 4). It is sent once and never repeated here; an unknown outcome is Search's to settle. Numbers outside North America
-// are rejected without a request. A confirmed outcome's Detail has the answer, and what was cut or left out of
-// the lead.
+// are rejected without a request. A confirmed outcome's Detail has the answer, and what was cut or left out of the lead.
 func (c *Client) Insert(ctx context.Context, lead pipeline.LeadView) (pipeline.Outcome, error) {
 	form, notes, reason := c.insertForm(lead)
 	if reason != "" {
@@ -23,10 +22,7 @@ func (c *Client) Insert(ctx context.Context, lead pipeline.LeadView) (pipeline.O
 	}
 	outcome, err := c.push(ctx, c.op(nameInsert), form, lead.Personal())
 	if err == nil {
-		if outcome.Detail != "" {
-			notes = append([]string{outcome.Detail}, notes...)
-		}
-		outcome.Detail = strings.Join(notes, "; ")
+		outcome.Note(notes)
 	}
 	return outcome, err
 }

@@ -1,5 +1,7 @@
 package pipeline
 
+import "strings"
+
 // OutcomeState says how a request to a destination ended. What the delivery engine does next follows from it.
 type OutcomeState string
 
@@ -27,6 +29,14 @@ type Outcome struct {
 	Reason string
 	// ExternalID is the destination's own id of what was made, where it tells one.
 	ExternalID string
-	// Detail is for people: an excerpt of the answer, or what was left out of the request, with secrets, phones and names masked.
+	// Detail is for people: an excerpt of the answer, and what was left out of the request, with secrets, phones and names masked.
 	Detail string
+}
+
+// Note adds notes to the Detail.
+func (o *Outcome) Note(notes []string) {
+	if o.Detail != "" {
+		notes = append([]string{o.Detail}, notes...)
+	}
+	o.Detail = strings.Join(notes, "; ")
 }
