@@ -14,7 +14,7 @@ import (
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
-// destinations are the names that TRUNKLINE_PUSH may hold.
+// destinationNames are those that TRUNKLINE_PUSH may hold.
 var destinationNames = []string{jobs.DestinationDialedIn, jobs.DestinationConvolo, jobs.DestinationLendWorks}
 
 // routes is where new leads go.
