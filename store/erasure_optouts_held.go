@@ -80,23 +80,11 @@ func (m *removal) held(ctx context.Context) error {
 		return fmt.Errorf("reading opt-outs: %w", err)
 	}
 	m.kept = slices.Sorted(maps.Keys(m.since))
-	if rows, err = m.tx.Query(ctx, recordsByIDSQL, pgx.StrictNamedArgs{"ids": m.seeds}); err != nil {
-		return fmt.Errorf("reading records: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		_, rec, err := scanRecord(rows, m.p.org)
-		if err != nil {
-			return err
-		}
+	return eachRecord(ctx, m.tx, m.p.org, recordsByIDSQL, pgx.StrictNamedArgs{"ids": m.seeds}, func(_ int64, rec *pipeline.Record) {
 		if f, ok := readFacts(m.e.DB.Erased.Facts, rec); ok {
 			m.told = append(m.told, m.toldBy(rec, &f)...)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("reading records: %w", err)
-	}
-	return nil
+	})
 }
 
 // toldBy lists the opt-outs that a record tells. One that names no phone is told of each that the person has.

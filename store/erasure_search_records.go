@@ -88,25 +88,14 @@ func (e *Eraser) ownOf(ctx context.Context, tx pgx.Tx, p *person, hits map[int64
 	if err != nil {
 		return nil, fmt.Errorf("searching records: %w", err)
 	}
-	if rows, err = tx.Query(ctx, recordsByIDSQL, pgx.StrictNamedArgs{"ids": ids}); err != nil {
-		return nil, fmt.Errorf("reading records: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		id, rec, err := scanRecord(rows, p.org)
-		if err != nil {
-			return nil, err
-		}
+	err = eachRecord(ctx, tx, p.org, recordsByIDSQL, pgx.StrictNamedArgs{"ids": ids}, func(id int64, rec *pipeline.Record) {
 		f, ok := readFacts(e.DB.Erased.Facts, rec)
 		// One that tells of nobody may be anything, as an agent or a campaign, unless it cannot be read or has a name in full.
 		if ok && namesOf(&pipeline.Facts{Leads: f.Leads})[p.given] || slices.Contains(keyless, id) && (!ok || p.inFull(string(rec.Payload))) {
 			own = append(own, id)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading records: %w", err)
-	}
-	return own, nil
+	})
+	return own, err
 }
 
 // inFull tells whether a text has a phone of theirs with its country's code, or an address: neither is read into anything else.

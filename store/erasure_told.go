@@ -23,31 +23,18 @@ where l.org_id = @org and @kind = 'email' and lower(l.email) = any(@values) and 
 // addTold adds what their records told of them in fields that another source overruled: e-mail addresses that nobody else has.
 func (p *person) addTold(ctx context.Context, tx pgx.Tx, facts func(*pipeline.Record) (pipeline.Facts, error)) error {
 	told := map[string]bool{}
-	rows, err := tx.Query(ctx, recordsByIDSQL, pgx.StrictNamedArgs{"ids": slices.Collect(maps.Keys(p.records))})
-	if err != nil {
-		return fmt.Errorf("reading records: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		_, rec, err := scanRecord(rows, p.org)
-		if err != nil {
-			return err
-		}
-		if f, ok := readFacts(facts, rec); ok {
-			for i := range f.Leads {
-				for n := range namesOf(&pipeline.Facts{Leads: f.Leads[i : i+1]}) {
-					if n.Kind == string(pipeline.KeyEmail) {
-						told[n.Value] = true
-					}
-				}
+	ids := slices.Collect(maps.Keys(p.records))
+	err := eachRecord(ctx, tx, p.org, recordsByIDSQL, pgx.StrictNamedArgs{"ids": ids}, func(_ int64, rec *pipeline.Record) {
+		// Nothing where it cannot be read.
+		f, _ := readFacts(facts, rec)
+		for n := range namesOf(&pipeline.Facts{Leads: f.Leads}) {
+			if n.Kind == string(pipeline.KeyEmail) {
+				told[n.Value] = true
 			}
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("reading records: %w", err)
-	}
-	if len(told) == 0 {
-		return nil
+	})
+	if err != nil || len(told) == 0 {
+		return err
 	}
 	others, err := tx.Query(ctx, otherHoldersSQL, pgx.StrictNamedArgs{
 		"org": p.org, "kind": string(pipeline.KeyEmail), "values": slices.Collect(maps.Keys(told)), "leads": p.leads,

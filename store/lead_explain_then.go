@@ -28,7 +28,7 @@ limit 1000`
 // Of each record the version that stood here at a time: the first that was replaced after it, else the present one where
 // that was written by then.
 const recordsAsOfSQL = `
-select r.record_id, r.account_id, r.source, r.stream, r.object_id, r.first_seen_at, v.payload::text, v.observed_at,
+select r.record_id, r.account_id, r.source, r.stream, r.object_id, v.payload::text, v.observed_at, r.first_seen_at,
   case when v.source_time = r.ahead_time then r.ahead_seen_at when v.source_time > v.observed_at then v.observed_at else v.source_time end,
   v.zone_assumed
 from ops.records r
@@ -82,32 +82,16 @@ func (r *Reconciler) asOf(ctx context.Context, tx pgx.Tx, f *folded, seeds []int
 // toldAsOf reads the records of the region as they stood at a time.
 func (r *Reconciler) toldAsOf(ctx context.Context, tx pgx.Tx, f *folded, at time.Time) (map[int64]pipeline.Told, error) {
 	ids := slices.Sorted(maps.Keys(f.region.records))
-	rows, err := tx.Query(ctx, recordsAsOfSQL, pgx.StrictNamedArgs{"ids": ids, "at": at})
-	if err != nil {
-		return nil, fmt.Errorf("reading records as of then: %w", err)
-	}
 	told := map[int64]pipeline.Told{}
-	rec := pipeline.Record{Org: f.org}
-	var id int64
-	var payload string
-	var sourceTime *time.Time
-	_, err = pgx.ForEachRow(rows, []any{
-		&id, &rec.Account, &rec.Source, &rec.Stream, &rec.ObjectID, &rec.FirstSeenAt, &payload, &rec.ObservedAt, &sourceTime, &rec.ZoneAssumed,
-	}, func() error {
-		version := rec
-		version.Payload, version.ObservedAt, version.FirstSeenAt = []byte(payload), rec.ObservedAt.UTC(), rec.FirstSeenAt.UTC()
-		if sourceTime != nil {
-			version.SourceTime = sourceTime.UTC()
-		}
-		facts, err := r.factsOf(&version)
+	err := eachRecord(ctx, tx, f.org, recordsAsOfSQL, pgx.StrictNamedArgs{"ids": ids, "at": at}, func(id int64, version *pipeline.Record) {
+		facts, err := r.factsOf(version)
 		if err != nil {
 			facts = pipeline.Facts{} // it says nothing that this version of the program understands
 		}
-		told[id] = pipeline.TellOf(&version, facts)
-		return nil
+		told[id] = pipeline.TellOf(version, facts)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading records as of then: %w", err)
+		return nil, fmt.Errorf("as of then: %w", err)
 	}
 	return told, nil
 }
