@@ -32,6 +32,18 @@ type toldOptOut struct {
 	since       time.Time
 }
 
+// sinceOf is since when an opt-out is told to hold, as the fold has it: since the time that it says itself, else its source's, unless
+// that lies ahead of our clock, else ours.
+func sinceOf(d *pipeline.DNCFact, told, observed time.Time) time.Time {
+	switch {
+	case !d.Since.IsZero():
+		return d.Since.UTC()
+	case !told.IsZero() && !told.After(observed):
+		return told.UTC()
+	}
+	return observed.UTC()
+}
+
 // name is what is hashed of it. Told again it has the same one.
 func (o *toldOptOut) name() keyName { return keyName{kindOptOut, o.phone, o.by} }
 

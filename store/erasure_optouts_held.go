@@ -94,19 +94,13 @@ func (m *removal) toldBy(rec *pipeline.Record, f *pipeline.Facts) (told []toldOp
 		if d.Lift {
 			continue
 		}
-		since := d.Since
-		if since.IsZero() {
-			since = rec.SourceTime
-		}
-		if since.IsZero() {
-			since = rec.ObservedAt
-		}
+		since := sinceOf(d, rec.SourceTime, rec.ObservedAt)
 		phones := []string{d.Phone}
 		if d.Phone == "" {
 			phones = slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.kept, m.p.phones()))))
 		}
 		for _, phone := range phones {
-			told = append(told, toldOptOut{rec.Account, string(rec.Source) + "/" + rec.Stream + "/" + rec.ObjectID, phone, since.UTC()})
+			told = append(told, toldOptOut{rec.Account, string(rec.Source) + "/" + rec.Stream + "/" + rec.ObjectID, phone, since})
 		}
 	}
 	return told

@@ -37,10 +37,7 @@ func (db *DB) optOutsOf(ctx context.Context, tx pgx.Tx, key *ErasureKey, t *Targ
 		if d.Lift {
 			continue
 		}
-		since := d.Since
-		if since.IsZero() {
-			since = r.ObservedAt
-		}
+		since := sinceOf(d, r.SourceTime, r.ObservedAt)
 		if d.Phone != "" {
 			phones[d.Phone] = since
 			continue

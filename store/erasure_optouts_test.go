@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
@@ -165,6 +167,30 @@ func TestEraseOptOutLifted(t *testing.T) {
 	optOut("a new one", 6, phoneA)
 	if n := w.count(`select count(*) from pipeline.do_not_call where lifted_at is null`); n != 1 {
 		t.Errorf("%d opt-outs hold, want the new one", n)
+	}
+	w.agrees("in the end")
+}
+
+// TestEraseOptOutIsAsOldAsTold: an opt-out of somebody who was erased holds since the time that its source told, as any other does,
+// however late it is heard of.
+func TestEraseOptOutIsAsOldAsTold(t *testing.T) {
+	t.Parallel()
+	w := newEraseWorld(t)
+	w.lead("1", 0, "Perth", phone(phoneA))
+	w.erase(store.Identity{Phone: phoneA})
+	payload, _ := json.Marshal(pipeline.Facts{DNC: []pipeline.DNCFact{{Phone: phoneA, Reason: "asked"}}})
+	told := foldStart.Add(3 * time.Minute)
+	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+		_, err := w.db.Land(t.Context(), tx, store.Target{Org: foldOrg, Account: "default", Source: pipeline.SourceConvoso, Stream: "s"},
+			[]store.LandRecord{{ObjectID: "late", Payload: payload, SourceTime: told, ObservedAt: told.Add(time.Hour)}}, store.LandOptions{})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	if n := w.count(`select count(*) from pipeline.do_not_call where phone = $1 and since = $2`, phoneA, told); n != 1 {
+		t.Error("the opt-out does not hold since it was told")
 	}
 	w.agrees("in the end")
 }
