@@ -80,7 +80,18 @@ select
       and o.lead_id <> d.lead_id
       and e.destination = d.destination
       and e.operation = d.operation
-      and e.state in ('sending', 'unknown', 'confirmed')
+      and (e.state in ('sending', 'unknown', 'confirmed')
+        or e.class = 'keyed' and e.state = 'ready' and (
+          -- It may have arrived, and is repeated until its key tells.
+          e.attempts > 0 and exists (
+            select 1
+            from ops.delivery_attempts a
+            where a.delivery_id = e.id
+              and a.kind = 'send'
+              and coalesce(a.outcome, 'unknown') not in ('not_sent', 'limited', 'denied', 'rejected')
+          )
+          -- Nothing tells twins apart whose ids both gave way: the elder one goes.
+          or d.lead_id <> l.lead_id and (e.created_at, e.id) < (d.created_at, d.id)))
   ) as superseded,
   d.class = 'rings' and exists (
     -- It may have rung in a time of which the database remembers nothing: ordered before, or for a lead that is told again.

@@ -356,3 +356,60 @@ func TestSearchGoesByTheIdThatWasSent(t *testing.T) {
 	r.drain(e)
 	r.want(id, "confirmed", "", "", 1)
 }
+
+// TestMergedTwinsOfTheKeyedClass has the same lead ordered for a CRM under two ids, neither of them sent for certain when the ids
+// merge: into one another, or both into a third. Only one goes, and it is the one that may be there already.
+func TestMergedTwinsOfTheKeyedClass(t *testing.T) {
+	for name, tc := range map[string]struct {
+		arrived, third bool
+	}{
+		"into one another":                        {false, false},
+		"into a third":                            {false, true},
+		"into one another, one may have gone":     {true, false},
+		"into a third, the younger may have gone": {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			e := r.engine(deliver.Settings{})
+			order := func() (lead, id uuid.UUID) {
+				lead, phone := r.lead()
+				id = r.order(store.NewDelivery{Operation: "crm_lead", LeadID: lead, Phone: phone, Dedupe: "twin " + lead.String()})
+				r.clock.Advance(time.Second)
+				return lead, id
+			}
+			var gone, into, sent, other uuid.UUID
+			if tc.third {
+				into, other = order()
+				gone, sent = order()
+			} else {
+				gone, sent = order()
+				into, other = order()
+			}
+			if tc.arrived {
+				r.exec(`update ops.deliveries set not_before = $2 where id = $1`, other, r.clock.Now().Add(time.Hour))
+				r.vendor.answers(pipeline.Outcome{State: pipeline.OutcomeUnknown}, nil)
+				r.drain(e)
+				r.want(sent, "ready", "", "retry", 1)
+				r.vendor.answers(pipeline.Outcome{State: pipeline.OutcomeConfirmed}, nil)
+			}
+			if tc.third {
+				merged := into
+				into, _ = r.lead()
+				r.exec(`delete from pipeline.leads where lead_id = $1`, merged)
+				r.exec(`insert into pipeline.lead_merges values ($1, $2, $3, now())`, r.org, merged, into)
+			}
+			r.exec(`delete from pipeline.leads where lead_id = $1`, gone)
+			r.exec(`insert into pipeline.lead_merges values ($1, $2, $3, now())`, r.org, gone, into)
+			r.exec(`update ops.deliveries set not_before = $1 where state = 'ready'`, r.clock.Now())
+			r.drain(e)
+			if tc.arrived {
+				r.want(sent, "confirmed", "", "", 2)
+				r.want(other, "cancelled", "merged", "", 0)
+				return
+			}
+			if a, b := r.get(sent).State, r.get(other).State; r.vendor.Sent(sent)+r.vendor.Sent(other) != 1 || a == b {
+				t.Errorf("one is %s and sent %d times, the other is %s and sent %d times; want one of them sent once", a, r.vendor.Sent(sent), b, r.vendor.Sent(other))
+			}
+		})
+	}
+}
