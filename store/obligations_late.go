@@ -45,6 +45,14 @@ where n.lifted_at is null
     and d.reason is distinct from 'local_block'
     and (d.state in ('ready', 'unknown') or @everywhere and d.sending_at >= r.changed_at))
 group by n.org_id, n.phone, r.account_id
+having not exists (
+  -- Ordered for this very version, whatever became of that: counted, such rows would fill the batch for ever.
+  select
+  from ops.deliveries d
+  where d.org_id = n.org_id
+    and d.destination = @destination
+    and d.operation = 'dnc_add'
+    and d.dedupe = format('%s late %s %s', n.phone, r.account_id, (extract(epoch from max(r.changed_at)) * 1000000)::bigint))
 order by n.org_id, n.phone, r.account_id
 limit @most`
 

@@ -103,3 +103,38 @@ func TestLeadThatComesAfterItsOptOut(t *testing.T) {
 		t.Errorf("dialedin, which has a list, is told again of %v", got)
 	}
 }
+
+// TestLateOptOutBehindManySettledOnes has more opt-outs than one look takes up whose entry was ordered already and cancelled: none of
+// them is ordered again, and none keeps the one behind them from being ordered.
+func TestLateOptOutBehindManySettledOnes(t *testing.T) {
+	t.Parallel()
+	w := newObligationWorld(t)
+	w.rec.Blockers = nil
+	w.uploaded("7001", phoneA, false)
+	w.at(61)
+	w.tell(pipeline.SourceConvoso, "o1", 10, pipeline.DNCFact{Phone: phoneA, Reason: "DNC"})
+	w.rec.Blockers = []string{"ipscape"}
+	if n, err := w.rec.ObligeMissing(t.Context()); err != nil || n != 1 {
+		t.Fatalf("ordered %d, %v; want the entry itself", n, err)
+	}
+	mustExec(t, w.db, `update ops.deliveries set state = 'confirmed', sending_at = $1, settled_at = $1`, w.db.Now())
+	mustExec(t, w.db, `insert into pipeline.do_not_call (org_id, phone, reason, source, since, evidence, updated_at)
+		select org_id, '+1201555' || lpad(n::text, 4, '0'), reason, source, since, evidence, updated_at
+		from pipeline.do_not_call, generate_series(1, 600) n where phone = $1`, phoneA)
+	mustExec(t, w.db, `insert into ops.record_keys
+		select k.org_id, k.kind, k.account_id, '+1201555' || lpad(n::text, 4, '0'), k.role, k.record_id, k.identity
+		from ops.record_keys k, generate_series(1, 600) n where k.kind = 'phone' and k.role = 'lead' and k.value = $1`, phoneA)
+	mustExec(t, w.db, `insert into ops.deliveries (id, org_id, account_id, destination, operation, class, phone, state, source_time, not_before, created_at, settled_at, dedupe)
+		select gen_random_uuid(), n.org_id, r.account_id, 'ipscape', 'dnc_add', 'repeatable', n.phone, 'cancelled', r.changed_at, r.changed_at, $1, $1,
+			n.phone || ' late ' || r.account_id || ' ' || (extract(epoch from r.changed_at) * 1000000)::bigint
+		from pipeline.do_not_call n, ops.records r where n.phone like '+1201555%' and r.source = 'ipscape'`, w.db.Now())
+	w.at(62)
+	w.rec.Blockers = nil
+	w.uploaded("7002", phoneA, false)
+	w.rec.Blockers = []string{"ipscape"}
+	for look, want := range []int{1, 0} {
+		if n, err := w.rec.ObligeMissing(t.Context()); err != nil || n != want {
+			t.Errorf("look %d ordered %d, want %d; %v", look+1, n, want, err)
+		}
+	}
+}

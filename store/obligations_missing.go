@@ -30,6 +30,14 @@ where n.lifted_at is null
     and d.operation = 'dnc_add'
     and d.reason is distinct from 'local_block'
     and d.created_at >= least(n.since, n.updated_at))
+  and not exists (
+  -- What bears the very name of the order cannot be ordered again: counted, such rows would fill the batch for ever.
+  select
+  from ops.deliveries d
+  where d.org_id = n.org_id
+    and d.destination = b.destination
+    and d.operation = 'dnc_add'
+    and d.dedupe = format('%s@%s', n.phone, (extract(epoch from n.since) * 1000000)::bigint))
 order by n.org_id, n.phone, b.destination
 limit @most`
 
