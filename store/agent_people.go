@@ -10,12 +10,13 @@ import (
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
-// Agents with one e-mail are one person. One without joins whom its full name, of two words at least, is the only one's with an
+// Agents with one e-mail are one person, unless a dialler has agents of several names with it: that is a mailbox that people share,
+// and tells nobody apart. One without joins whom its full name, of two words at least, is the only one's with an
 // e-mail, and who has no agent at its dialler yet; else those of several diallers with one name join each other. Nobody is guessed:
 // where a dialler has two agents of one name, or two people have it, each stands for itself. ipSCAPE tells e-mails and names of its
 // users in a list of its own. The outcome follows from who there is, not from the order in which they came (law 3).
 const agentPeople = `
-with known as (
+with listed as (
   select a.agent_id, a.source, a.account_id, a.external_id, a.name, a.person_id as had_id, a.person_name as had_name,
     nullif(lower(btrim(coalesce(a.email, u.email))), '') as email,
     lower(regexp_replace(btrim(coalesce(a.name, concat_ws(' ', u.first_name, u.last_name))), '\s+', ' ', 'g')) as called
@@ -23,6 +24,16 @@ with known as (
   left join ipscape.users u
     on a.source = 'ipscape' and u.org_id = a.org_id and u.account_id = a.account_id and u.user_id::text = a.external_id
   where a.org_id = @org
+), shared as (
+  select email
+  from listed
+  where email is not null
+  group by email, source, account_id
+  having count(distinct called) > 1
+), known as (
+  select agent_id, source, account_id, external_id, name, had_id, had_name, called,
+    case when email not in (select s.email from shared s) then email end as email
+  from listed
 ), mailed as (
   select called, min(email) as email, count(distinct email) as people
   from known

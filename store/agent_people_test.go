@@ -80,6 +80,10 @@ func TestAgentsAreMatchedAcrossVendors(t *testing.T) {
 		"convoso 90: 1 name", "convoso 91: 1 name",
 		// A first name is no name.
 		"convoso 95: 1 name", "ipscape 395: 1 name",
+		// A mailbox that two names share at a dialler tells nobody apart, elsewhere neither; their full names still do.
+		"convoso 96, ipscape 396: 1 name", "convoso 97: 1 name", "convolo sales: 1 name",
+		// One person who got a second agent.
+		"convoso 98, convoso 99: 1 name",
 	}
 	slices.Sort(want)
 	for seed := range uint64(3) {
@@ -97,6 +101,9 @@ func TestAgentsAreMatchedAcrossVendors(t *testing.T) {
 			agentCall(pipeline.SourceConvolo, "roy", "Ines Roy", "", 13),
 			agentCall(pipeline.SourceConvoso, "90", "Max Elm", "max@birch.example", 14), agentCall(pipeline.SourceConvoso, "91", "Max Elm", "", 15),
 			agentCall(pipeline.SourceConvoso, "95", "Bo", "", 16), agentCall(pipeline.SourceIPSCAPE, "395", "Bo", "", 17),
+			agentCall(pipeline.SourceConvoso, "96", "Lea Ash", "sales@birch.example", 18), agentCall(pipeline.SourceConvoso, "97", "Tom Yew", "Sales@birch.example", 19),
+			agentCall(pipeline.SourceIPSCAPE, "396", "Lea Ash", "", 20), agentCall(pipeline.SourceConvolo, "sales", "Team Sales", "sales@birch.example", 21),
+			agentCall(pipeline.SourceConvoso, "98", "Una Fir", "una@birch.example", 22), agentCall(pipeline.SourceConvoso, "99", "Una  Fir", "una@birch.example", 23),
 		} {
 			tell = append(tell, func() { w.land(r) })
 		}
