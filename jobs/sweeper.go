@@ -86,7 +86,8 @@ func bounded(ctx context.Context, part func(context.Context) error) error {
 	return part(ctx)
 }
 
-// oblige looks for opt-outs that a dialler was never told of, every few minutes: it reads the whole list.
+// oblige looks for opt-outs that a dialler was never told of, every few minutes: it reads the whole list. So it does for what no
+// route wanted and one wants again.
 func (s *Sweeper) oblige(ctx context.Context) error {
 	now := s.DB.Now()
 	if s.Fold == nil || now.Before(s.obligeNext) {
@@ -97,7 +98,11 @@ func (s *Sweeper) oblige(ctx context.Context) error {
 	if n > 0 {
 		s.Log.WarnContext(ctx, "opt-outs that a dialler was never told of are told now", "entries", n)
 	}
-	return err
+	back, backErr := s.Fold.ReviveUnrouted(ctx)
+	if back > 0 {
+		s.Log.WarnContext(ctx, "deliveries that were cancelled for want of a route are ready again: it is back", "deliveries", back)
+	}
+	return errors.Join(err, backErr)
 }
 
 func (s *Sweeper) drains(ctx context.Context, tx pgx.Tx) error {

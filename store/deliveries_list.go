@@ -146,7 +146,7 @@ func (db *DB) Push(ctx context.Context, d pipeline.Delivery, wake func(context.C
 	var id uuid.UUID
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
 		// Two pushes at once must not both find nothing open.
-		if err := LockSuppressions(ctx, tx, []string{"push|" + d.Org.String() + "|" + d.LeadID.String() + "|" + d.Destination}); err != nil {
+		if err := LockSuppressions(ctx, tx, []string{pushLockKey(d.Org, d.LeadID, d.Destination)}); err != nil {
 			return err
 		}
 		var open uuid.UUID
@@ -179,6 +179,11 @@ func (db *DB) Push(ctx context.Context, d pipeline.Delivery, wake func(context.C
 		return uuid.Nil, fmt.Errorf("pushing lead %s to %s: %w", d.LeadID, d.Destination, Quiet(err))
 	}
 	return id, nil
+}
+
+// pushLockKey names what keeps two orders for one lead from finding nothing open.
+func pushLockKey(org, lead uuid.UUID, destination string) string {
+	return "push|" + org.String() + "|" + lead.String() + "|" + destination
 }
 
 const deliveryKeepLeadSQL = `
