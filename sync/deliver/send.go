@@ -15,6 +15,10 @@ import (
 // of the machine or of this process, the checks may hold no more, and another daemon may have begun to search for what never left.
 const leaveWithin = 4
 
+// stalledWait is the wait before a request that did not leave in time is checked again: a machine that has no time to send would
+// only lose more by checking it over and over.
+const stalledWait = time.Second
+
 // send makes the request and judges how it ended. A panic, and every error that does not say otherwise, is an outcome that
 // is not known.
 func (e *Engine) send(ctx context.Context, op Operation, v View) (o ended) {
@@ -24,7 +28,7 @@ func (e *Engine) send(ctx context.Context, op Operation, v View) (o ended) {
 	if stalled := e.now().Sub(v.Delivery.SendingAt); stalled > e.set.Lease/leaveWithin {
 		e.log.Warn("a delivery is checked again: it did not leave in time", "delivery_id", v.Delivery.ID, "destination", v.Delivery.Destination,
 			"stalled", stalled)
-		return ended{Outcome: pipeline.Outcome{State: pipeline.OutcomeNotSent, Reason: "stalled"}, stopped: true}
+		return ended{Outcome: pipeline.Outcome{State: pipeline.OutcomeNotSent, Reason: "stalled"}, stopped: true, after: stalledWait}
 	}
 	stop := ctx
 	ctx, cancel := context.WithTimeout(ctx, e.set.SendTimeout)

@@ -57,6 +57,9 @@ func (s *Settings) afterSend(d *pipeline.Delivery, op Operation, o ended, now ti
 	case pipeline.OutcomeNotSent:
 		if o.stopped {
 			c.Attempts = max(d.Attempts-1, 0)
+			if o.after > 0 {
+				c.Hold, c.NotBefore = pipeline.HoldRetry, now.Add(o.after)
+			}
 			break
 		}
 		c.Hold, c.NotBefore = pipeline.HoldRetry, now.Add(s.retryWait(d.ID, d.Attempts))
