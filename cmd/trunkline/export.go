@@ -195,7 +195,12 @@ func behindLinks(path string) string {
 			break
 		}
 		if !filepath.IsAbs(next) {
-			next = filepath.Join(filepath.Dir(path), next)
+			// Joining takes ".." off the text; where the directory is a link, its parent is another one.
+			dir := filepath.Dir(path)
+			if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+				dir = resolved
+			}
+			next = filepath.Join(dir, next)
 		}
 		path = next
 	}

@@ -62,6 +62,31 @@ func TestWholeFileBehindLinks(t *testing.T) {
 	}
 }
 
+// TestWholeFileBehindALinkedDirectory: ".." in a link is the parent of the directory where the link lies, whatever name leads there.
+func TestWholeFileBehindALinkedDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(parts ...string) string { return filepath.Join(append([]string{dir}, parts...)...) }
+	err := errors.Join(os.MkdirAll(at("data", "today"), 0o700), os.Mkdir(at("work"), 0o700),
+		os.Symlink(at("data", "today"), at("work", "now")), os.Symlink("../leads.csv", at("data", "today", "link.csv")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(w io.Writer) error {
+		_, err := io.WriteString(w, "rows")
+		return err
+	}
+	if err := wholeFile(at("work", "now", "link.csv"), write); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(at("data", "leads.csv")); err != nil || string(text) != "rows" {
+		t.Errorf("what the link points to holds %q, %v", text, err)
+	}
+	if left, _ := filepath.Glob(at("work", "*.csv")); len(left) > 0 {
+		t.Errorf("written beside the link to the directory: %v", left)
+	}
+}
+
 // TestExport writes views as an analyst, whole or not at all.
 func TestExport(t *testing.T) {
 	t.Parallel()
