@@ -107,7 +107,7 @@ func (k *keyring) authenticate(r *http.Request) (*principal, error) {
 		return nil, unauthorized(codeKeyExpired, "this API key has expired")
 	}
 	k.touch(key, now)
-	return &principal{org: key.Org, level: key.Level, tier: key.Tier, key: key.Prefix, id: key.ID, quota: key.MonthlyQuota}, nil
+	return &principal{org: key.Org, level: key.Level, tier: key.Tier, key: key.Prefix, id: key.ID, family: key.Family, quota: key.MonthlyQuota}, nil
 }
 
 func invalidKey() *problem { return unauthorized(codeKeyInvalid, "this API key is not valid") }

@@ -33,8 +33,9 @@ type principal struct {
 	// key is the prefix of the API key, or what stands for it; id is the key's, nil for what stands for one.
 	key string
 	id  uuid.UUID
-	// quota is how many requests the key has in a month, 0 for any number.
-	quota int64
+	// quota is how many requests the key has in a month, 0 for any number; family are the keys that share them.
+	quota  int64
+	family uuid.UUID
 }
 
 type exchangeKey struct{}

@@ -15,7 +15,8 @@ import (
 
 // QuotaLeaser leases requests of a key's month to this daemon.
 type QuotaLeaser interface {
-	TakeQuota(ctx context.Context, key uuid.UUID, month time.Time, quota int64, most, back int) (int, error)
+	// TakeQuota takes the first key of those that were rotated into one another: they have one month together.
+	TakeQuota(ctx context.Context, family uuid.UUID, month time.Time, quota int64, most, back int) (int, error)
 }
 
 const codeMonthlyQuota = "MONTHLY_QUOTA_EXCEEDED"
@@ -33,6 +34,7 @@ type quotas struct {
 	leaser QuotaLeaser
 	now    func() time.Time
 	log    *slog.Logger
+	gone   *absence
 
 	mu   sync.Mutex
 	keys map[uuid.UUID]*quotaLease
@@ -49,8 +51,8 @@ type quotaLease struct {
 	dry time.Time
 }
 
-func newQuotas(cfg *Config) *quotas {
-	return &quotas{leaser: cfg.Quotas, now: cfg.Now, log: cfg.Log, keys: map[uuid.UUID]*quotaLease{}}
+func newQuotas(cfg *Config, gone *absence) *quotas {
+	return &quotas{leaser: cfg.Quotas, now: cfg.Now, log: cfg.Log, gone: gone, keys: map[uuid.UUID]*quotaLease{}}
 }
 
 func monthOf(t time.Time) time.Time {
@@ -61,17 +63,23 @@ func monthOf(t time.Time) time.Time {
 // take takes one request of a key's month, and tells whether there was one.
 func (q *quotas) take(ctx context.Context, key uuid.UUID, quota int64) (bool, error) {
 	k := q.key(key)
-	k.mu.Lock()
+	if err := q.gone.lock(&k.mu); err != nil {
+		return false, err
+	}
 	defer k.mu.Unlock()
 	now := q.now()
 	if month := monthOf(now); k.month != month || k.quota != quota {
-		q.giveBack(key, k)
+		q.giveBack(context.WithoutCancel(ctx), key, k)
 		k.month, k.quota, k.left, k.dry = month, quota, 0, time.Time{}
 	}
 	if k.left == 0 && !now.Before(k.dry) {
+		if err := q.gone.fresh(now); err != nil {
+			return false, err
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rateTimeout)
 		defer cancel()
 		granted, err := q.leaser.TakeQuota(ctx, key, k.month, quota, int(max(1, min(quota/quotaShare, quotaMost))), 0)
+		q.gone.note(q.now(), err)
 		if err != nil {
 			return false, err
 		}
@@ -99,34 +107,36 @@ func (q *quotas) key(id uuid.UUID) *quotaLease {
 }
 
 // giveBack returns what is left of a lease. k.mu is held.
-func (q *quotas) giveBack(key uuid.UUID, k *quotaLease) {
+func (q *quotas) giveBack(ctx context.Context, key uuid.UUID, k *quotaLease) {
 	if k.left == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), rateTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rateTimeout)
 	defer cancel()
-	if _, err := q.leaser.TakeQuota(ctx, key, k.month, k.quota, 0, k.left); err != nil {
+	_, err := q.leaser.TakeQuota(ctx, key, k.month, k.quota, 0, k.left)
+	q.gone.note(q.now(), err)
+	if err != nil {
 		q.log.WarnContext(ctx, "could not give back requests of an api key's month", "key_id", key, "error", store.Loggable(err))
 	}
 	k.left = 0
 }
 
-// loop gives back what nobody uses, and everything at the end.
+// loop gives back what nobody uses, until stop.
 func (q *quotas) loop(stop <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-stop:
-			q.sweep(true)
 			return
 		case <-tick.C:
-			q.sweep(false)
+			q.sweep(context.Background(), false)
 		}
 	}
 }
 
-func (q *quotas) sweep(all bool) {
+// sweep gives back what nobody used for a while, or everything.
+func (q *quotas) sweep(ctx context.Context, all bool) {
 	q.mu.Lock()
 	keys := make(map[uuid.UUID]*quotaLease, len(q.keys))
 	for id, k := range q.keys {
@@ -135,8 +145,8 @@ func (q *quotas) sweep(all bool) {
 	q.mu.Unlock()
 	for id, k := range keys {
 		k.mu.Lock()
-		if all || q.now().Sub(k.used) >= quotaIdle {
-			q.giveBack(id, k)
+		if now := q.now(); all || now.Sub(k.used) >= quotaIdle && q.gone.fresh(now) == nil {
+			q.giveBack(ctx, id, k)
 		}
 		k.mu.Unlock()
 	}
@@ -147,7 +157,7 @@ func (s *Server) spend(r *http.Request, caller *principal) error {
 	if s.quotas == nil || caller.quota == 0 {
 		return nil
 	}
-	allowed, err := s.quotas.take(r.Context(), caller.id, caller.quota)
+	allowed, err := s.quotas.take(r.Context(), caller.family, caller.quota)
 	if store.Unavailable(err) {
 		// As with the limit a minute: nobody can count now.
 		s.cfg.Log.DebugContext(r.Context(), "requests of the month cannot be counted", "request_id", exchangeOf(r).id, "error", store.Loggable(err))

@@ -37,6 +37,7 @@ type limiter struct {
 	leaser RateLeaser
 	now    func() time.Time
 	log    *slog.Logger
+	gone   *absence
 
 	mu   sync.Mutex
 	keys map[uuid.UUID]*keyLease
@@ -55,8 +56,8 @@ type keyLease struct {
 	frees time.Time
 }
 
-func newLimiter(cfg *Config) *limiter {
-	return &limiter{leaser: cfg.Rates, now: cfg.Now, log: cfg.Log, keys: map[uuid.UUID]*keyLease{}}
+func newLimiter(cfg *Config, gone *absence) *limiter {
+	return &limiter{leaser: cfg.Rates, now: cfg.Now, log: cfg.Log, gone: gone, keys: map[uuid.UUID]*keyLease{}}
 }
 
 // quota is what the headers tell.
@@ -69,7 +70,9 @@ type quota struct {
 // take takes one request of a key.
 func (l *limiter) take(ctx context.Context, key uuid.UUID, limit int) (quota, error) {
 	k := l.key(key, limit)
-	k.mu.Lock()
+	if err := l.gone.lock(&k.mu); err != nil {
+		return quota{}, err
+	}
 	defer k.mu.Unlock()
 	now := l.now()
 	if (k.left == 0 || !now.Before(k.lease.Until)) && !now.Before(k.dry) {
@@ -88,9 +91,13 @@ func (l *limiter) take(ctx context.Context, key uuid.UUID, limit int) (quota, er
 
 // renew leases anew and gives back what was left.
 func (l *limiter) renew(ctx context.Context, key uuid.UUID, k *keyLease, now time.Time) error {
+	if err := l.gone.fresh(now); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rateTimeout)
 	defer cancel()
 	lease, err := l.leaser.TakeRate(ctx, key, k.limit, max(1, k.limit/rateShare), k.left, k.lease.Second)
+	l.gone.note(l.now(), err)
 	if err != nil {
 		return err
 	}
@@ -119,23 +126,22 @@ func (l *limiter) key(id uuid.UUID, limit int) *keyLease {
 	return k
 }
 
-// loop gives back what is left of leases that ended, so that a key that is used now and then is charged for what it used.
+// loop gives back what is left of leases that ended, so that a key that is used now and then is charged for what it used, until stop.
 func (l *limiter) loop(stop <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-stop:
-			l.giveBack(true)
 			return
 		case <-tick.C:
-			l.giveBack(false)
+			l.giveBack(context.Background(), false)
 		}
 	}
 }
 
 // giveBack returns what is left of leases that ended, or of all.
-func (l *limiter) giveBack(all bool) {
+func (l *limiter) giveBack(ctx context.Context, all bool) {
 	l.mu.Lock()
 	keys := make(map[uuid.UUID]*keyLease, len(l.keys))
 	for id, k := range l.keys {
@@ -144,9 +150,11 @@ func (l *limiter) giveBack(all bool) {
 	l.mu.Unlock()
 	for id, k := range keys {
 		k.mu.Lock()
-		if k.left > 0 && (all || !l.now().Before(k.lease.Until)) {
-			ctx, cancel := context.WithTimeout(context.Background(), rateTimeout)
-			if _, err := l.leaser.TakeRate(ctx, id, k.limit, 0, k.left, k.lease.Second); err != nil {
+		if now := l.now(); k.left > 0 && (all || !now.Before(k.lease.Until) && l.gone.fresh(now) == nil) {
+			ctx, cancel := context.WithTimeout(ctx, rateTimeout)
+			_, err := l.leaser.TakeRate(ctx, id, k.limit, 0, k.left, k.lease.Second)
+			l.gone.note(l.now(), err)
+			if err != nil {
 				l.log.WarnContext(ctx, "could not give back requests of an api key", "key_id", id, "error", store.Loggable(err))
 			}
 			k.left = 0

@@ -163,11 +163,12 @@ func New(cfg Config) (*Server, error) {
 		stop:    make(chan struct{}),
 	}
 	s.keys = newKeyring(&cfg)
+	gone := &absence{}
 	if cfg.Rates != nil {
-		s.limiter = newLimiter(&cfg)
+		s.limiter = newLimiter(&cfg, gone)
 	}
 	if cfg.Quotas != nil {
-		s.quotas = newQuotas(&cfg)
+		s.quotas = newQuotas(&cfg, gone)
 	}
 	s.tokens = newTokenRing(&cfg)
 	s.health = newHealth(cfg.Checks, cfg.Log)
@@ -283,7 +284,23 @@ func (s *Server) Stop(ctx context.Context) error {
 		err = errors.Join(fmt.Errorf("draining HTTP: %w", err), s.http.Close())
 	}
 	s.wg.Wait()
+	s.giveBack(ctx)
 	return err
+}
+
+// giveBackTimeout bounds how long a stop takes to give back what was leased and not used.
+const giveBackTimeout = 2 * time.Second
+
+// giveBack returns what keys have left here, when no request is served any more.
+func (s *Server) giveBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+	defer cancel()
+	if s.quotas != nil {
+		s.quotas.sweep(ctx, true)
+	}
+	if s.limiter != nil {
+		s.limiter.giveBack(ctx, true)
+	}
 }
 
 // query returns a context for reading the database: it outlives a client that goes away, because a cancelled statement

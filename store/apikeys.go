@@ -35,8 +35,10 @@ const (
 
 // APIKey is a bearer key of the HTTP API. Its secret is not kept.
 type APIKey struct {
-	ID  uuid.UUID
-	Org uuid.UUID
+	ID uuid.UUID
+	// Family is the first of the keys that were rotated into one another; they share a monthly quota.
+	Family uuid.UUID
+	Org    uuid.UUID
 	// Name is the operator's.
 	Name string
 	// Prefix is the middle part of lw_<prefix>_<secret>; it identifies the key and may be shown.
@@ -65,6 +67,8 @@ type NewAPIKey struct {
 	ExpiresAt time.Time
 	// MonthlyQuota is that of APIKey.
 	MonthlyQuota int64
+	// family is that of the key that this one replaces.
+	family uuid.UUID
 }
 
 // Key text is lw_<prefix>_<secret>: the prefix finds the row, the secret has 200 bit.
@@ -102,8 +106,11 @@ func (order NewAPIKey) build(now time.Time) (APIKey, string) {
 	prefix := randomText(keyPrefixBytes)
 	text := keyScheme + prefix + "_" + randomText(keySecretBytes)
 	key := APIKey{
-		ID: uuid.New(), Org: order.Org, Name: order.Name, Prefix: prefix, Hash: HashAPIKey(text),
+		ID: uuid.New(), Family: order.family, Org: order.Org, Name: order.Name, Prefix: prefix, Hash: HashAPIKey(text),
 		Level: order.Level, Tier: order.Tier, MonthlyQuota: order.MonthlyQuota, CreatedAt: now,
+	}
+	if key.Family == uuid.Nil {
+		key.Family = key.ID
 	}
 	if key.Level == "" {
 		key.Level = LevelFull
@@ -119,12 +126,12 @@ func (order NewAPIKey) build(now time.Time) (APIKey, string) {
 }
 
 const keyInsertSQL = `
-insert into ops.api_keys (key_id, org_id, name, prefix, secret_hash, level, tier, monthly_quota, created_at, expires_at)
-values (@key_id, @org_id, @name, @prefix, @secret_hash, @level, @tier, nullif(@monthly_quota::bigint, 0), @created_at, @expires_at)`
+insert into ops.api_keys (key_id, family_id, org_id, name, prefix, secret_hash, level, tier, monthly_quota, created_at, expires_at)
+values (@key_id, nullif(@family_id::uuid, @key_id), @org_id, @name, @prefix, @secret_hash, @level, @tier, nullif(@monthly_quota::bigint, 0), @created_at, @expires_at)`
 
 func insertAPIKey(ctx context.Context, tx pgx.Tx, k APIKey) error {
 	_, err := tx.Exec(ctx, keyInsertSQL, pgx.StrictNamedArgs{
-		"key_id": k.ID, "org_id": k.Org, "name": k.Name, "prefix": k.Prefix, "secret_hash": k.Hash[:],
+		"key_id": k.ID, "family_id": k.Family, "org_id": k.Org, "name": k.Name, "prefix": k.Prefix, "secret_hash": k.Hash[:],
 		"level": string(k.Level), "tier": string(k.Tier), "monthly_quota": k.MonthlyQuota, "created_at": k.CreatedAt, "expires_at": k.ExpiresAt,
 	})
 	if isForeignKeyViolation(err) {
@@ -134,7 +141,7 @@ func insertAPIKey(ctx context.Context, tx pgx.Tx, k APIKey) error {
 }
 
 const keyByPrefixSQL = `
-select key_id, org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
+select key_id, coalesce(family_id, key_id), org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
 from ops.api_keys
 where prefix = @prefix`
 
@@ -154,7 +161,7 @@ func (db *DB) APIKeyByPrefix(ctx context.Context, prefix string) (APIKey, error)
 }
 
 const keysListSQL = `
-select key_id, org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
+select key_id, coalesce(family_id, key_id), org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
 from ops.api_keys
 order by created_at, key_id`
 
@@ -176,7 +183,7 @@ func (db *DB) APIKeys(ctx context.Context) ([]APIKey, error) {
 }
 
 const keyLockSQL = `
-select key_id, org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
+select key_id, coalesce(family_id, key_id), org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
 from ops.api_keys
 where key_id = @key_id
 for update`
@@ -190,7 +197,7 @@ where key_id = @key_id`
 var ErrKeyRetired = errors.New("key is revoked or already rotated")
 
 // RotateAPIKey replaces a key by a new one with the same name, level, tier, quota and expiry, and returns the new one with its
-// text. The old key works until grace has passed.
+// text. The old key works until grace has passed; both spend from one monthly quota.
 func (db *DB) RotateAPIKey(ctx context.Context, id uuid.UUID, grace time.Duration) (APIKey, string, error) {
 	now := db.Now()
 	var (
@@ -205,15 +212,12 @@ func (db *DB) RotateAPIKey(ctx context.Context, id uuid.UUID, grace time.Duratio
 		if old.RevokedAt != nil || old.RotatedTo != nil {
 			return ErrKeyRetired
 		}
-		order := NewAPIKey{Org: old.Org, Name: old.Name, Level: old.Level, Tier: old.Tier, MonthlyQuota: old.MonthlyQuota}
+		order := NewAPIKey{Org: old.Org, Name: old.Name, Level: old.Level, Tier: old.Tier, MonthlyQuota: old.MonthlyQuota, family: old.Family}
 		if old.ExpiresAt != nil {
 			order.ExpiresAt = *old.ExpiresAt
 		}
 		key, text = order.build(now)
 		if err := insertAPIKey(ctx, tx, key); err != nil {
-			return err
-		}
-		if err := inheritUsage(ctx, tx, id, key.ID); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, keyRotateSQL, pgx.StrictNamedArgs{
@@ -281,7 +285,7 @@ func scanAPIKey(row pgx.CollectableRow) (APIKey, error) {
 		k    APIKey
 		hash []byte
 	)
-	err := row.Scan(&k.ID, &k.Org, &k.Name, &k.Prefix, &hash, &k.Level, &k.Tier, &k.MonthlyQuota, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt,
+	err := row.Scan(&k.ID, &k.Family, &k.Org, &k.Name, &k.Prefix, &hash, &k.Level, &k.Tier, &k.MonthlyQuota, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt,
 		&k.RotatedTo, &k.LastUsedAt)
 	// A hash of another length stays zero, which no key's text has.
 	if len(hash) == sha256.Size {

@@ -40,40 +40,26 @@ where u.key_id = @key_id
   and u.month = @month
 returning g.n::integer`
 
-// TakeQuota leases up to most of the quota requests that a key has in a month, and returns back requests that were leased before and
-// not used. The month is its first day (UTC). 0 means that the quota is used up, or leased.
-func (db *DB) TakeQuota(ctx context.Context, key uuid.UUID, month time.Time, quota int64, most, back int) (int, error) {
+// TakeQuota leases up to most of the quota requests that a family of keys (APIKey.Family) has in a month, and returns back requests that
+// were leased before and not used. The month is its first day (UTC). 0 means that the quota is used up, or leased.
+func (db *DB) TakeQuota(ctx context.Context, family uuid.UUID, month time.Time, quota int64, most, back int) (int, error) {
 	granted := 0
-	args := pgx.StrictNamedArgs{"key_id": key, "month": month, "quota": quota, "most": most, "back": back}
+	args := pgx.StrictNamedArgs{"key_id": family, "month": month, "quota": quota, "most": most, "back": back}
 	err := db.onConn(ctx, func(q Queryer) error {
 		take := func() error { return q.QueryRow(ctx, usageTakeSQL, args).Scan(&granted) }
 		err := take()
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		if _, err := q.Exec(ctx, usageEnsureSQL, pgx.StrictNamedArgs{"key_id": key, "month": month}); err != nil {
+		if _, err := q.Exec(ctx, usageEnsureSQL, pgx.StrictNamedArgs{"key_id": family, "month": month}); err != nil {
 			return err
 		}
 		return take()
 	})
 	if err != nil {
-		return 0, fmt.Errorf("leasing the monthly quota of api key %s: %w", key, err)
+		return 0, fmt.Errorf("leasing the monthly quota of api key %s: %w", family, err)
 	}
 	return granted, nil
-}
-
-const usageInheritSQL = `
-insert into ops.api_usage (key_id, month, requests)
-select @to, month, requests
-from ops.api_usage
-where key_id = @from`
-
-// inheritUsage has a key's successor begin where the key is: a rotation is no new quota.
-func inheritUsage(ctx context.Context, tx pgx.Tx, from, to uuid.UUID) error {
-	if _, err := tx.Exec(ctx, usageInheritSQL, pgx.StrictNamedArgs{"from": from, "to": to}); err != nil {
-		return fmt.Errorf("handing down the use of api key %s: %w", from, err)
-	}
-	return nil
 }
 
 const usagePruneSQL = `
