@@ -16,12 +16,10 @@ import (
 const (
 	// unknownsEvery is how often counts are written.
 	unknownsEvery = 5 * time.Second
-	// maxUnknowns bounds the names of a stream that are told apart; a vendor may make up a name for each item.
-	maxUnknowns = 200
 	// maxUnknownName bounds a name, in characters.
 	maxUnknownName = 64
-	// otherUnknowns stands for names beyond that, oddUnknown for one that may be somebody's number.
-	otherUnknowns, oddUnknown = "(others)", "(digits)"
+	// unknownsLast bounds the last flush of a stop.
+	unknownsLast = 2 * time.Second
 )
 
 // Unknowns counts what a source sends and nobody here knows of (law 12): the payloads have it, so nothing is lost, but somebody should
@@ -68,8 +66,9 @@ func (u *Unknowns) count(stream, kind, name string) {
 		u.names[what] = known
 	}
 	if name = shownName(name); !known[name] {
-		if len(known) >= maxUnknowns {
-			name = otherUnknowns
+		// What is kept is bounded by the database; this bounds what waits for it here.
+		if len(known) >= store.MaxUnknowns {
+			name = store.OtherUnknowns
 		}
 		known[name] = true
 	}
@@ -90,7 +89,7 @@ func shownName(name string) string {
 		return r
 	}, name))
 	if digits > 5 || strings.Contains(name, "@") {
-		return oddUnknown
+		return store.OddUnknown
 	}
 	if runes := []rune(name); len(runes) > maxUnknownName {
 		name = string(runes[:maxUnknownName]) + "…"
@@ -98,21 +97,28 @@ func shownName(name string) string {
 	return name
 }
 
-// Run writes the counts now and then until ctx ends, and once more then.
+// Run writes the counts now and then until ctx ends. What is counted after that is written by last.
 func (u *Unknowns) Run(ctx context.Context) {
 	tick := time.NewTicker(unknownsEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), unknownsEvery)
-			defer cancel()
-			u.Flush(last)
 			return
 		case <-tick.C:
 			u.Flush(ctx)
 		}
 	}
+}
+
+// last writes what is left, once nobody counts any more. A nil receiver has nothing.
+func (u *Unknowns) last(ctx context.Context) {
+	if u == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unknownsLast)
+	defer cancel()
+	u.Flush(ctx)
 }
 
 // Flush writes the counts. What cannot be written now is written with the next ones.

@@ -47,6 +47,8 @@ type WorkersConfig struct {
 	Stats        campaignStats
 	Refetch      drain
 	Drift        looker
+	// Unknowns is written once more when the workers have stopped; nil where there are none.
+	Unknowns *Unknowns
 	// SoftStop is how long a stop waits for running jobs before it cancels them; 30 s.
 	SoftStop time.Duration
 	// Trace is told of every job.
@@ -55,7 +57,8 @@ type WorkersConfig struct {
 
 // Workers work the queues.
 type Workers struct {
-	client *river.Client[pgx.Tx]
+	client   *river.Client[pgx.Tx]
+	unknowns *Unknowns
 }
 
 // NewWorkers registers one worker a kind and makes River's client.
@@ -112,7 +115,7 @@ func NewWorkers(cfg WorkersConfig) (*Workers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the workers: %w", err)
 	}
-	return &Workers{client: client}, nil
+	return &Workers{client: client, unknowns: cfg.Unknowns}, nil
 }
 
 // Start begins to work the queues. The context is not the workers' life: end them with Stop.
@@ -123,8 +126,9 @@ func (w *Workers) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop lets running jobs end, and cancels them once ctx is done or the soft stop has run out.
+// Stop lets running jobs end, and cancels them once ctx is done or the soft stop has run out. What they counted is written at the end.
 func (w *Workers) Stop(ctx context.Context) error {
+	defer w.unknowns.last(ctx)
 	err := w.client.Stop(ctx)
 	if err == nil {
 		return nil

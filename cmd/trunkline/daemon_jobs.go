@@ -42,7 +42,7 @@ func (d *daemon) buildJobs(context.Context) (err error) {
 	if d.stats != nil {
 		workers.Stats, workers.Refetch = d.stats, d.refetch
 	}
-	workers.Drift = d.drift
+	workers.Drift, workers.Unknowns = d.drift, d.unknowns
 	d.workers, err = jobs.NewWorkers(workers)
 	if err != nil {
 		return err
