@@ -78,7 +78,7 @@ func rules() []rule {
 		{folders: vendorFolders, ours: []string{"sync/pipeline", "sync/vendorapi"}, not: []string{river, pgx, "database/sql"}},
 		{folders: []string{"sync/walk", "sync/deliver"}, ours: []string{"sync/pipeline", "sync/tracing", "sync/vendorapi"}, not: []string{river}},
 		{folders: []string{"sync/apiwrite"}, ours: []string{"sync/pipeline"}, not: []string{river, pgx, "net/http", "database/sql"}},
-		{folders: []string{"sync/webhook"}, ours: []string{"sync/pipeline", "sync/vendorapi", "sync/keyfile"}, not: []string{river, pgx, "database/sql"}},
+		{folders: []string{"sync/webhook"}, ours: []string{"sync/pipeline", "sync/tracing", "sync/vendorapi", "sync/keyfile"}, not: []string{river, pgx, "database/sql"}},
 		{folders: []string{"migrations", "store/embedded", "sync/keyfile"}},
 		{folders: []string{"sync/erasure"}, ours: []string{"sync/keyfile"}},
 		{folders: []string{"store/storetest"}, ours: []string{"migrations", "store"}},

@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,9 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/tracing"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 	"github.com/trunkline/trunkline/sync/webhook"
 )
@@ -102,7 +108,7 @@ type hookRig struct {
 	id     uuid.UUID
 }
 
-func newHookRig(t *testing.T) *hookRig {
+func newHookRig(t *testing.T, edit ...func(*webhook.Config)) *hookRig {
 	t.Helper()
 	db, c := newTestDB(t)
 	org, err := db.EnsureDefault(t.Context())
@@ -118,15 +124,18 @@ func newHookRig(t *testing.T) *hookRig {
 	if _, err := db.CreateWebhookEndpoint(t.Context(), org.ID, r.id, r.URL, []string{"lead.created"}, store.SealedSecret{Sealed: sealed, KeyID: keyID}); err != nil {
 		t.Fatal(err)
 	}
-	r.engine, err = webhook.New(webhook.Config{
+	config := webhook.Config{
 		Store: db, Keys: keys, Owner: uuid.New(), Now: c.Now, Log: quiet(),
 		Sender: webhook.NewSender(webhook.SenderConfig{
 			Guard: &webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Now: c.Now, Timeout: 5 * time.Second,
 		}),
 		// The clock stands still, so nothing comes due by waiting.
 		Settings: webhook.Settings{Linger: time.Nanosecond},
-	})
-	if err != nil {
+	}
+	for _, e := range edit {
+		e(&config)
+	}
+	if r.engine, err = webhook.New(config); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -186,6 +195,52 @@ func TestWebhooksAreSentInOrderAndTriedAgain(t *testing.T) {
 	}
 	if n := countOf(t, r.db.Pool, `select count(*) from ops.webhook_deliveries where state <> 'delivered'`); n != 0 {
 		t.Errorf("%d not delivered", n)
+	}
+}
+
+// TestWebhooksAreTraced: each request is a span of ids and words, under what drains; nothing in it says where it went or what it told.
+func TestWebhooksAreTraced(t *testing.T) {
+	t.Parallel()
+	kept := tracetest.NewInMemoryExporter()
+	provider := sdk.NewTracerProvider(sdk.WithSyncer(kept), sdk.WithSampler(sdk.AlwaysSample()))
+	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
+	tracer := tracing.New(provider)
+	r := newHookRig(t, func(c *webhook.Config) { c.Trace = tracer })
+	r.answer("Ostrovander", 500)
+	r.order("+12127360001", "Ostrovander")
+	ctx, job := tracer.Start(t.Context(), "job webhook")
+	if n, err := r.engine.Drain(ctx); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	job.End()
+	r.answer("Ostrovander", 0)
+	r.clock.Advance(time.Minute)
+	if n := r.drain(); n != 1 {
+		t.Fatal(n)
+	}
+	var delivery, event string
+	if err := r.db.Pool.QueryRow(t.Context(), `select delivery_id::text, event_id::text from ops.webhook_deliveries`).Scan(&delivery, &event); err != nil {
+		t.Fatal(err)
+	}
+	var got []map[string]string
+	for _, s := range kept.GetSpans() {
+		if s.Name != "webhook.send" {
+			continue
+		}
+		told := map[string]string{"status": s.Status.Code.String() + " " + s.Status.Description, "under": fmt.Sprint(s.Parent.IsValid())}
+		for _, a := range s.Attributes {
+			told[string(a.Key)] = a.Value.Emit()
+		}
+		got = append(got, told)
+	}
+	want := func(attempt, status, outcome, word, under string) map[string]string {
+		return map[string]string{
+			"trunkline.delivery_id": delivery, "trunkline.event_id": event, "trunkline.endpoint_id": r.id.String(), "trunkline.event": "lead.created",
+			"trunkline.attempt": attempt, "http.response.status_code": status, "trunkline.outcome": outcome, "status": word, "under": under,
+		}
+	}
+	if diff := cmp.Diff([]map[string]string{want("1", "500", "status_5xx", "Error status_5xx", "true"), want("2", "200", "ok", "Unset ", "false")}, got); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
 	}
 }
 

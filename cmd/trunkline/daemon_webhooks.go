@@ -22,7 +22,7 @@ func (c *config) webhookKeys() *webhook.Keyring {
 // makes it.
 func (d *daemon) buildWebhooks(context.Context) (err error) {
 	d.webhooks, err = webhook.New(webhook.Config{
-		Store: d.db.DB, Keys: d.cfg.webhookKeys(), Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.webhook,
+		Store: d.db.DB, Keys: d.cfg.webhookKeys(), Owner: d.id, Now: d.now, Log: d.log, Observe: d.metrics.webhook, Trace: d.trace,
 		Sender: webhook.NewSender(webhook.SenderConfig{Guard: d.cfg.webhookGuard(), Now: d.now, Agent: "Trunkline/" + versionText()}),
 	})
 	return err

@@ -20,6 +20,8 @@ const (
 	InboxID    Key = "trunkline.inbox_id"
 	DeliveryID Key = "trunkline.delivery_id"
 	JobID      Key = "trunkline.job_id"
+	EndpointID Key = "trunkline.endpoint_id"
+	EventID    Key = "trunkline.event_id"
 
 	Source      Key = "trunkline.source"
 	Stream      Key = "trunkline.stream"
@@ -28,6 +30,7 @@ const (
 	Destination Key = "trunkline.destination"
 	Operation   Key = "trunkline.operation"
 	Queue       Key = "trunkline.queue"
+	Event       Key = "trunkline.event"
 	// Outcome is how it ended, Reason why, and State what a row is in since.
 	Outcome Key = "trunkline.outcome"
 	Reason  Key = "trunkline.reason"

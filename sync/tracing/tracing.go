@@ -13,7 +13,7 @@ import (
 // Name is what a span is called: one of a closed list, or a route or kind of job.
 type Name string
 
-// The spans of the four ways: a page that is polled, a post, a batch of the fold, a delivery.
+// The spans of the four ways: a page that is polled, a post, a batch of the fold, a delivery. A webhook out is one beside them.
 const (
 	Walk       Name = "walk"
 	WalkPage   Name = "walk.page"
@@ -30,6 +30,8 @@ const (
 	DeliverySend   Name = "delivery.send"
 	DeliverySearch Name = "delivery.search"
 	DeliverySettle Name = "delivery.settle"
+
+	WebhookSend Name = "webhook.send"
 
 	VendorRequest Name = "vendor.request"
 )

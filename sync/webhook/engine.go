@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/sync/pipeline"
+	"github.com/trunkline/trunkline/sync/tracing"
 )
 
 // Store is the outbox.
@@ -47,7 +48,7 @@ func orDefault[T int | time.Duration](v *T, fallback T) {
 	}
 }
 
-// Config is what an engine is made of. All but Observe and Settings must be set.
+// Config is what an engine is made of. All but Observe, Trace and Settings must be set.
 type Config struct {
 	Store  Store
 	Keys   *Keyring
@@ -57,7 +58,9 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	// Observe is told of every request: the event's name and the outcome.
-	Observe  func(event, outcome string, took time.Duration)
+	Observe func(event, outcome string, took time.Duration)
+	// Trace is told of every request; nil tells nobody.
+	Trace    *tracing.Tracer
 	Settings Settings
 }
 
@@ -245,13 +248,15 @@ const settleTimeout = 10 * time.Second
 func (d *drain) deliver(ctx context.Context, s *pipeline.WebhookSend) {
 	started := d.now()
 	result := Result{Outcome: OutcomeSecret}
+	sending, span := d.startSend(ctx, s)
 	secret, err := d.cfg.Keys.Open(s.Sealed, s.EndpointID[:])
 	if err == nil {
-		result = d.cfg.Sender.Send(ctx, Message{
+		result = d.cfg.Sender.Send(sending, Message{
 			URL: s.URL, Secret: secret, EventID: s.EventID, Event: s.Event, OccurredAt: s.OccurredAt, Data: s.Data,
 		})
 	}
 	finished := d.now()
+	endSend(span, result)
 	if d.cfg.Observe != nil {
 		d.cfg.Observe(s.Event, result.Outcome, finished.Sub(started))
 	}
