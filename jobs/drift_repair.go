@@ -67,5 +67,8 @@ func (l *driftLook) askAgain(ctx context.Context, id string) (*store.LandRecord,
 			return nil, fmt.Errorf("looking whether the vendor finds others: %w", err)
 		}
 	}
+	if len(others) == 0 {
+		return nil, errors.New("the vendor does not find it, and it is the only one that is here: that it is gone is not believed without another one that the vendor finds")
+	}
 	return nil, fmt.Errorf("the vendor finds neither it nor any of %d others that are here: that it is gone is not believed", min(len(others), witnesses))
 }

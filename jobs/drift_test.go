@@ -303,4 +303,10 @@ func TestDriftRepairLooksTwice(t *testing.T) {
 	if did, err := repair(leads[1].ID); err == nil || !strings.Contains(err.Error(), "not believed") || missing() != 1 {
 		t.Errorf("of a vendor that finds nothing: %s, %v, %d marked", did, err, missing())
 	}
+	if _, err := r.db.Pool.Exec(t.Context(), `delete from ipscape.leads where lead_id <> $1::bigint`, leads[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	if did, err := repair(leads[1].ID); err == nil || !strings.Contains(err.Error(), "the only one that is here") || missing() != 0 {
+		t.Errorf("of the only one: %s, %v, %d marked", did, err, missing())
+	}
 }

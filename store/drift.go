@@ -137,6 +137,47 @@ func (db *DB) DriftLatest(ctx context.Context, q Queryer) ([]DriftState, error) 
 	return list, nil
 }
 
+// DriftLate is for how many seconds longer than two steps of its schedule a stream was not looked at, negative while it is in time.
+type DriftLate struct {
+	Source, Stream string
+	Overdue        float64
+}
+
+// A look waits for its turn behind all other work, so one step is given to it.
+const driftLateSQL = `
+select n.source, n.stream, extract(epoch from @now::timestamptz - r.at - 2 * (d.next_slot - d.last_slot))::double precision
+from unnest(@schedules::text[], @sources::text[], @streams::text[]) as n (schedule, source, stream)
+join ops.schedules d
+  on d.name = n.schedule
+join (
+  select source, stream, max(started_at) as at
+  from ops.drift_runs
+  group by source, stream
+) r on r.source = n.source and r.stream = n.stream
+where d.last_slot is not null
+order by n.source, n.stream`
+
+// DriftSchedule names the schedule of the looks at a stream.
+func DriftSchedule(key StreamKey) string { return string(key.Source) + "." + key.Stream + ".drift" }
+
+// DriftOverdue tells how late the looks at some streams are. One whose schedule is off, and one that was never looked
+// at, is left out.
+func (db *DB) DriftOverdue(ctx context.Context, q Queryer, keys []StreamKey) ([]DriftLate, error) {
+	var schedules, sources, streams []string
+	for _, key := range keys {
+		schedules, sources, streams = append(schedules, DriftSchedule(key)), append(sources, string(key.Source)), append(streams, key.Stream)
+	}
+	rows, err := q.Query(ctx, driftLateSQL, pgx.StrictNamedArgs{"schedules": schedules, "sources": sources, "streams": streams, "now": db.Now()})
+	if err != nil {
+		return nil, fmt.Errorf("reading how late looks for drift are: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DriftLate])
+	if err != nil {
+		return nil, fmt.Errorf("reading how late looks for drift are: %w", err)
+	}
+	return list, nil
+}
+
 const driftGoingSQL = `
 select exists (
   select

@@ -153,3 +153,25 @@ func TestCounts(t *testing.T) {
 		t.Errorf("deliveries (%v, -want +got):\n%s", err, diff)
 	}
 }
+
+// TestDriftOverdue: late is what has a schedule and no sample for more than two of its steps. What is off is never late.
+func TestDriftOverdue(t *testing.T) {
+	t.Parallel()
+	now := foldStart.Add(24 * time.Hour)
+	db := &store.DB{Pool: storetest.DB(t), Log: discard(), Clock: func() time.Time { return now }}
+	for stream, hours := range map[string]int{"activities": 8, "leads": 14, "users": 20} {
+		mustExec(t, db, `insert into ops.drift_runs (run_id, org_id, account_id, source, stream, started_at, finished_at, compared, listed, missing, extra, stale, mapped_wrong)
+			select gen_random_uuid(), $1, 'default', 'ipscape', $2, at, at, 1, 1, 0, 0, 0, 0 from unnest(array[$3::timestamptz, $3::timestamptz - interval '6 h']) at`, foldOrg, stream, now.Add(-time.Duration(hours)*time.Hour))
+	}
+	mustExec(t, db, `insert into ops.schedules (name, spec, zone, last_slot, next_slot, updated_at)
+		select 'ipscape.' || s || '.drift', '@every 6h', 'UTC', $1::timestamptz, $1::timestamptz + interval '6 h', $1 from unnest(array['activities', 'leads', 'campaigns']) s`, foldStart)
+	var keys []store.StreamKey
+	for _, stream := range []string{"activities", "leads", "users", "campaigns"} {
+		keys = append(keys, store.StreamKey{Org: foldOrg, Account: store.DefaultAccount, Source: "ipscape", Stream: stream})
+	}
+	late, err := db.DriftOverdue(t.Context(), db.Pool, keys)
+	want := []store.DriftLate{{Source: "ipscape", Stream: "activities", Overdue: -4 * 3600}, {Source: "ipscape", Stream: "leads", Overdue: 2 * 3600}}
+	if diff := gocmp.Diff(want, late); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}

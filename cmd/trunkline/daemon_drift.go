@@ -38,7 +38,7 @@ func (d *daemon) driftable(source pipeline.Source) []store.StreamKey {
 func (d *daemon) driftSchedules() []jobs.Recurring {
 	var list []jobs.Recurring
 	for _, key := range d.driftable(pipeline.SourceIPSCAPE) {
-		list = append(list, jobs.Recurring{Name: string(key.Source) + "." + key.Stream + ".drift", Spec: d.cfg.IPSCAPE.DriftAt.Spec, Due: d.drift.Due(key), Later: true})
+		list = append(list, jobs.Recurring{Name: store.DriftSchedule(key), Spec: d.cfg.IPSCAPE.DriftAt.Spec, Due: d.drift.Due(key), Later: true})
 	}
 	return list
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 	"github.com/trunkline/trunkline/sync/walk"
 )
@@ -69,7 +71,7 @@ func (d *daemon) buildMetrics(context.Context) error {
 	for _, c := range []prometheus.Collector{
 		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, m.speed, m.second, m.budget,
 		newStateCollector(d.db.DB, d.unmapped),
-		driftCollector{d.db.DB},
+		driftCollector{d.db.DB, func() []store.StreamKey { return d.driftable(pipeline.SourceIPSCAPE) }},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := d.registry.Register(c); err != nil {

@@ -10,11 +10,16 @@ import (
 )
 
 // driftCollector tells what the latest look at each stream found.
-type driftCollector struct{ db *store.DB }
+type driftCollector struct {
+	db *store.DB
+	// keys are the streams of this daemon that can be looked at.
+	keys func() []store.StreamKey
+}
 
 var (
 	driftDesc         = prometheus.NewDesc("trunkline_drift_objects", "Objects of the latest sample with which something is wrong, by kind.", []string{"source", "stream", "kind"}, nil)
 	driftComparedDesc = prometheus.NewDesc("trunkline_drift_compared", "Stored objects of the latest sample.", []string{"source", "stream"}, nil)
+	driftOverdueDesc  = prometheus.NewDesc("trunkline_drift_overdue_seconds", "For how much longer than two steps of its schedule no sample was taken.", []string{"source", "stream"}, nil)
 	driftCheckedDesc  = prometheus.NewDesc("trunkline_drift_last_check_timestamp_seconds", "When the latest sample was taken.", []string{"source", "stream"}, nil)
 )
 
@@ -23,6 +28,7 @@ func (driftCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- driftDesc
 	ch <- driftComparedDesc
 	ch <- driftCheckedDesc
+	ch <- driftOverdueDesc
 }
 
 // Collect implements prometheus.Collector. Accounts of several organisations are added up; the oldest of their samples counts.
@@ -33,6 +39,18 @@ func (c driftCollector) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		c.db.Log.Warn("reading drift for metrics failed", "error", err)
 		return
+	}
+	late, err := c.db.DriftOverdue(ctx, c.db.Pool, c.keys())
+	if err != nil {
+		c.db.Log.Warn("reading how late looks for drift are for metrics failed", "error", err)
+	}
+	told := map[string]bool{}
+	for _, l := range late {
+		// Several accounts have one schedule.
+		if name := l.Source + "." + l.Stream; !told[name] {
+			told[name] = true
+			ch <- prometheus.MustNewConstMetric(driftOverdueDesc, prometheus.GaugeValue, max(0, l.Overdue), l.Source, l.Stream)
+		}
 	}
 	type stream struct{ source, stream string }
 	sums := map[stream]store.DriftState{}
