@@ -17,8 +17,8 @@ import (
 // Backfiller orders and steers backfills of one organisation.
 type Backfiller interface {
 	Streams(ctx context.Context, org uuid.UUID) ([]store.StreamStatus, error)
-	// Start fails with a *store.InvalidOrder that names every fault.
-	Start(ctx context.Context, org uuid.UUID, order store.BackfillOrder) (store.Backfill, error)
+	// StartOnce fails with a *store.InvalidOrder that names every fault, and with store.ErrKeyInFlight and store.ErrKeyReused.
+	StartOnce(ctx context.Context, org uuid.UUID, order store.BackfillOrder, key *store.IdempotencyKey, answer func(*store.Backfill) (store.Answer, error)) (store.Answer, error)
 	List(ctx context.Context, org uuid.UUID, offset int64, limit int) (store.BackfillPage, error)
 	// Show, Pause, Resume and Cancel fail with store.ErrNotFound; Pause, Resume and Cancel also with store.ErrBackfillEnded.
 	Show(ctx context.Context, org, id uuid.UUID) (store.Backfill, error)
@@ -143,6 +143,10 @@ func (s *Server) startBackfill(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	key, err := idempotencyKey(r, body)
+	if err != nil {
+		return err
+	}
 	order, items, err := readOrder(body)
 	if err != nil {
 		return err
@@ -153,12 +157,17 @@ func (s *Server) startBackfill(w http.ResponseWriter, r *http.Request) error {
 	order.Actor = exchangeOf(r).caller.key
 	ctx, cancel := query(r)
 	defer cancel()
-	b, err := s.cfg.Backfills.Start(ctx, organisation(r), order)
+	answer, err := s.cfg.Backfills.StartOnce(ctx, organisation(r), order, key, func(b *store.Backfill) (store.Answer, error) {
+		return kept(http.StatusCreated, single{Data: backfillResource(b), Meta: meta{RequestID: exchangeOf(r).id}})
+	})
 	if err != nil {
-		return ofBackfill(err)
+		return ofBackfill(ofKey(err))
 	}
-	w.Header().Set("Location", "/v1/sync/backfills/"+b.ID.String())
-	return writeSingle(w, r, http.StatusCreated, backfillResource(&b))
+	var made struct{ Data struct{ ID string } }
+	if json.Unmarshal(answer.Body, &made) == nil {
+		w.Header().Set("Location", "/v1/sync/backfills/"+made.Data.ID)
+	}
+	return writeKept(w, answer)
 }
 
 // steer answers with what became of a backfill.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,6 +112,36 @@ func TestBackfillsOverHTTP(t *testing.T) {
 	w.call("GET", "/v1/sync/backfills", "", "Authorization", theirs).decode(t, &list)
 	if list.Meta.Total != 0 {
 		t.Errorf("another organisation lists %+v", list)
+	}
+}
+
+// TestBackfillOrderedOnce repeats an order under its key, ten times at once: one backfill, one answer.
+func TestBackfillOrderedOnce(t *testing.T) {
+	t.Parallel()
+	w := newSyncWorld(t)
+	order := func() answer {
+		return w.call("POST", "/v1/sync/backfills", goodOrder, "Authorization", "Bearer "+w.key, "Idempotency-Key", "january")
+	}
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if got := order(); got.status != http.StatusCreated && got.code() != codeIdempotencyConflict {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
+	all.Wait()
+	first, again := order(), order()
+	if first.status != http.StatusCreated || again.header.Get("Idempotency-Key-Replay") != "true" || string(first.body) != string(again.body) ||
+		again.header.Get("Location") == "" || first.header.Get("Location") != again.header.Get("Location") {
+		t.Errorf("%d %s %v, then %s", first.status, first.body, again.header, again.body)
+	}
+	if n := w.count(`select count(*) from ops.backfills`); n != 1 {
+		t.Errorf("%d backfills", n)
+	}
+	other := w.call("POST", "/v1/sync/backfills", strings.Replace(goodOrder, "2026-01-01", "2026-01-02", 1), "Authorization", "Bearer "+w.key, "Idempotency-Key", "january")
+	if other.status != http.StatusUnprocessableEntity || other.code() != codeIdempotencyReused {
+		t.Errorf("another order: %d %s", other.status, other.body)
 	}
 }
 

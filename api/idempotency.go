@@ -74,9 +74,22 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, body []byte, stat
 		if err != nil {
 			return store.Answer{}, err
 		}
-		text, err := json.Marshal(single{Data: data, Meta: meta{RequestID: exchangeOf(r).id}})
-		return store.Answer{Status: status, Body: append(text, '\n')}, err
+		return kept(status, single{Data: data, Meta: meta{RequestID: exchangeOf(r).id}})
 	})
+	if err != nil {
+		return ofKey(err)
+	}
+	return writeKept(w, answer)
+}
+
+// kept is an answer as it is kept under a key.
+func kept(status int, value any) (store.Answer, error) {
+	text, err := json.Marshal(value)
+	return store.Answer{Status: status, Body: append(text, '\n')}, err
+}
+
+// ofKey gives errors of idempotency keys their answers.
+func ofKey(err error) error {
 	switch {
 	case errors.Is(err, store.ErrKeyInFlight):
 		p := newProblem(http.StatusConflict, codeIdempotencyConflict, "a request with this Idempotency-Key is being processed; try again")
@@ -84,9 +97,12 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, body []byte, stat
 		return p
 	case errors.Is(err, store.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, codeIdempotencyReused, "this Idempotency-Key was used for another request")
-	case err != nil:
-		return err
 	}
+	return err
+}
+
+// writeKept answers, and tells where an earlier request got the same.
+func writeKept(w http.ResponseWriter, answer store.Answer) error {
 	if answer.Replayed {
 		w.Header().Set("Idempotency-Key-Replay", "true")
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -21,8 +23,9 @@ import (
 // WebhookStore keeps the endpoints of organisations.
 type WebhookStore interface {
 	WebhookEndpoints(ctx context.Context, org uuid.UUID) ([]store.WebhookEndpoint, error)
-	// CreateWebhookEndpoint returns store.ErrTooMany when the organisation has as many as it may have.
-	CreateWebhookEndpoint(ctx context.Context, org, id uuid.UUID, url string, events []string, secret store.SealedSecret) (store.WebhookEndpoint, error)
+	// CreateWebhookEndpointOnce returns store.ErrTooMany when the organisation has as many as it may have, store.ErrKeyInFlight and
+	// store.ErrKeyReused.
+	CreateWebhookEndpointOnce(ctx context.Context, org uuid.UUID, order store.NewWebhookEndpoint, key *store.IdempotencyKey, answer func(*store.WebhookEndpoint) (store.Answer, error)) (store.Answer, error)
 	// UpdateWebhookEndpoint and DeleteWebhookEndpoint return store.ErrNotFound for another organisation's endpoint too.
 	UpdateWebhookEndpoint(ctx context.Context, org, id uuid.UUID, patch store.WebhookPatch) (store.WebhookEndpoint, error)
 	DeleteWebhookEndpoint(ctx context.Context, org, id uuid.UUID) error
@@ -104,6 +107,10 @@ func (s *Server) createWebhook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	key, err := s.subscriptionKey(r, &order)
+	if err != nil {
+		return err
+	}
 	id := uuid.Must(uuid.NewV7())
 	secret := order.secret
 	if secret == "" {
@@ -115,14 +122,43 @@ func (s *Server) createWebhook(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := query(r)
 	defer cancel()
-	e, err := s.cfg.Webhooks.Store.CreateWebhookEndpoint(ctx, organisation(r), id, *order.patch.URL, order.patch.Events, sealed)
+	var made store.WebhookEndpoint
+	asked := store.NewWebhookEndpoint{ID: id, URL: *order.patch.URL, Events: order.patch.Events, Secret: sealed}
+	answer, err := s.cfg.Webhooks.Store.CreateWebhookEndpointOnce(ctx, organisation(r), asked, key, func(e *store.WebhookEndpoint) (store.Answer, error) {
+		made = *e
+		return kept(http.StatusCreated, subscriptionAnswer{subscriptionOf(e, ""), meta{exchangeOf(r).id}})
+	})
 	if errors.Is(err, store.ErrTooMany) {
 		return newProblem(http.StatusConflict, codeConflict, "this organisation has as many webhook endpoints as it may have")
 	}
 	if err != nil {
-		return err
+		return ofKey(err)
 	}
-	return writeJSON(w, http.StatusCreated, subscriptionAnswer{subscriptionOf(&e, secret), meta{exchangeOf(r).id}})
+	if answer.Replayed {
+		return writeKept(w, answer)
+	}
+	return writeJSON(w, http.StatusCreated, subscriptionAnswer{subscriptionOf(&made, secret), meta{exchangeOf(r).id}})
+}
+
+// subscriptionKey is the request's idempotency key. What is kept of the request must not let anybody try out secrets: in place of the
+// secret stands a mark that only the holder of the key can make.
+func (s *Server) subscriptionKey(r *http.Request, order *subscriptionOrder) (*store.IdempotencyKey, error) {
+	if len(r.Header["Idempotency-Key"]) == 0 {
+		return nil, nil
+	}
+	fields := maps.Clone(order.fields)
+	if order.secret != "" {
+		mark, err := s.cfg.Webhooks.Keys.Mark(order.secret)
+		if err != nil {
+			return nil, err
+		}
+		fields["secret"] = json.RawMessage(strconv.Quote(mark))
+	}
+	said, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	return idempotencyKey(r, said)
 }
 
 func (s *Server) changeWebhook(w http.ResponseWriter, r *http.Request) error {
@@ -184,6 +220,8 @@ func webhookID(r *http.Request) (uuid.UUID, bool) {
 
 // subscriptionOrder is what a body asks for.
 type subscriptionOrder struct {
+	// fields are the body's.
+	fields map[string]json.RawMessage
 	patch  store.WebhookPatch
 	secret vendorapi.Secret
 	// renew asks for a secret of our making: the body says null.
@@ -202,6 +240,7 @@ func (s *Server) readSubscription(w http.ResponseWriter, r *http.Request, create
 	if err != nil {
 		return order, err
 	}
+	order.fields = fields
 	var items []errorItem
 	fault := func(name, message string) { items = append(items, invalidField(name, message)) }
 	for _, name := range sortedKeys(fields) {

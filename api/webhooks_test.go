@@ -4,11 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/trunkline/trunkline/store"
@@ -204,5 +207,56 @@ func TestWebhookCatalogue(t *testing.T) {
 	}
 	if got.status != 200 || !seen["lead.created"] || !seen["lead.status_changed"] || p.Meta.Total != int64(len(p.Data)) {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestSubscribedOnce repeats a subscription under its key: one endpoint, the same answer but for the secret, which lies nowhere, nor
+// anything by which it could be tried out.
+func TestSubscribedOnce(t *testing.T) {
+	t.Parallel()
+	w, _ := newHookWorld(t)
+	const body = `{"url": "https://127.0.0.1/hook", "events": ["lead.created"], "secret": "their own secret"}`
+	post := func(key, body string) (answer, subscribed) {
+		got := w.send("POST", "/v1/app-webhooks", body, "Idempotency-Key", key)
+		var s subscribed
+		got.decode(t, &s)
+		return got, s
+	}
+	made, first := post("hook-1", body)
+	if made.status != 201 || first.Data["secret"] != "their own secret" || made.header.Get("Idempotency-Key-Replay") != "" {
+		t.Fatalf("%d %s", made.status, made.body)
+	}
+	delete(first.Data, "secret")
+	for range 2 {
+		again, s := post("hook-1", strings.Replace(body, `"url": `, `"url":`, 1))
+		if diff := cmp.Diff(first, s); again.status != 201 || again.header.Get("Idempotency-Key-Replay") != "true" || diff != "" {
+			t.Errorf("again: %d %v (-want +got):\n%s", again.status, again.header, diff)
+		}
+	}
+	for _, other := range []string{strings.Replace(body, "their", "another's", 1), strings.Replace(body, "/hook", "/other", 1)} {
+		if got, _ := post("hook-1", other); got.status != 422 || got.code() != codeIdempotencyReused {
+			t.Errorf("%s: %d %s", other, got.status, got.body)
+		}
+	}
+	if got, _ := post("hook 1", body); got.code() != codeIdempotencyInvalid {
+		t.Errorf("a key that is none: %d %s", got.status, got.body)
+	}
+	bare, s := post("hook-2", `{"url": "https://127.0.0.1/", "events": ["lead.created"]}`)
+	secret, _ := s.Data["secret"].(string)
+	if bare.status != 201 || secret == "" {
+		t.Fatalf("%d %s", bare.status, bare.body)
+	}
+	if n := w.count(`select count(*) from ops.webhook_endpoints`); n != 2 {
+		t.Errorf("%d endpoints", n)
+	}
+	for _, text := range []string{"their own secret", secret} {
+		if n := w.count(`select count(*) from ops.idempotency where position(convert_to($1, 'UTF8') in body) > 0`, text); n != 0 {
+			t.Errorf("%q is kept with an answer", text)
+		}
+	}
+	guess := httptest.NewRequest(http.MethodPost, "/v1/app-webhooks", nil)
+	plain := fingerprint(guess, []byte(body))
+	if n := w.count(`select count(*) from ops.idempotency where request_hash = $1`, plain[:]); n != 0 {
+		t.Error("the hash of the request tells whoever guesses the secret that it is right")
 	}
 }

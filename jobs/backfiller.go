@@ -164,9 +164,32 @@ func (b *Backfiller) Streams(ctx context.Context, org uuid.UUID) ([]store.Stream
 
 // Start makes a backfill with its windows and the jobs that work on them. It fails with a *store.InvalidOrder.
 func (b *Backfiller) Start(ctx context.Context, org uuid.UUID, order store.BackfillOrder) (store.Backfill, error) {
-	plan, err := PlanBackfill(order, b.DB.Now())
+	n, err := b.plan(org, order)
 	if err != nil {
 		return store.Backfill{}, err
+	}
+	id, err := b.DB.CreateBackfill(ctx, n)
+	if err != nil {
+		return store.Backfill{}, err
+	}
+	return b.DB.Backfill(ctx, org, id)
+}
+
+// StartOnce is Start under an idempotency key, as store.DB.CreateBackfillOnce has it.
+func (b *Backfiller) StartOnce(
+	ctx context.Context, org uuid.UUID, order store.BackfillOrder, key *store.IdempotencyKey, answer func(*store.Backfill) (store.Answer, error),
+) (store.Answer, error) {
+	n, err := b.plan(org, order)
+	if err != nil {
+		return store.Answer{}, err
+	}
+	return b.DB.CreateBackfillOnce(ctx, n, key, answer)
+}
+
+func (b *Backfiller) plan(org uuid.UUID, order store.BackfillOrder) (store.NewBackfill, error) {
+	plan, err := PlanBackfill(order, b.DB.Now())
+	if err != nil {
+		return store.NewBackfill{}, err
 	}
 	n := store.NewBackfill{
 		Org: org, Account: b.Account, Source: plan.Source, Range: plan.Range, Window: plan.Window, Filters: plan.Filters,
@@ -175,11 +198,7 @@ func (b *Backfiller) Start(ctx context.Context, org uuid.UUID, order store.Backf
 	for _, s := range plan.Streams {
 		n.Streams = append(n.Streams, store.BackfillStream{Name: s.Name, Whole: s.Capability == walk.Snapshot})
 	}
-	id, err := b.DB.CreateBackfill(ctx, n)
-	if err != nil {
-		return store.Backfill{}, err
-	}
-	return b.DB.Backfill(ctx, org, id)
+	return n, nil
 }
 
 // List returns a page of an organisation's backfills, the latest first.

@@ -84,19 +84,53 @@ select n.id, @org, @account, @source, n.stream, 'backfill', 'backfill',
 from unnest(@ids::uuid[], @streams::text[], @lowers::timestamptz[], @uppers::timestamptz[]) as n (id, stream, lower, upper)`
 
 // CreateBackfill makes a backfill, a walk for each of its windows, and the jobs that work on them, all in one transaction.
-func (db *DB) CreateBackfill(ctx context.Context, order NewBackfill) (uuid.UUID, error) {
+func (db *DB) CreateBackfill(ctx context.Context, order NewBackfill) (id uuid.UUID, err error) {
+	err = db.InTx(ctx, func(tx pgx.Tx) (err error) {
+		id, err = db.createBackfill(ctx, tx, order)
+		return err
+	})
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("making a backfill of %s: %w", order.Source, err)
+	}
+	return id, nil
+}
+
+// CreateBackfillOnce is CreateBackfill under an idempotency key, nil for none: what answer makes of the backfill is kept and repeated. It
+// fails with ErrKeyInFlight and ErrKeyReused too.
+func (db *DB) CreateBackfillOnce(ctx context.Context, order NewBackfill, key *IdempotencyKey, answer func(*Backfill) (Answer, error)) (Answer, error) {
+	got, err := db.once(ctx, order.Org, key, func(tx pgx.Tx) (Answer, error) {
+		id, err := db.createBackfill(ctx, tx, order)
+		if err != nil {
+			return Answer{}, err
+		}
+		list, err := db.readBackfills(ctx, tx, order.Org, id, false, 0, 1)
+		if err == nil && len(list) == 0 {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return Answer{}, fmt.Errorf("reading backfill %s: %w", id, err)
+		}
+		return answer(&list[0])
+	})
+	if err != nil {
+		return Answer{}, fmt.Errorf("making a backfill of %s: %w", order.Source, err)
+	}
+	return got, nil
+}
+
+func (db *DB) createBackfill(ctx context.Context, tx pgx.Tx, order NewBackfill) (uuid.UUID, error) {
 	id := newID()
 	// Streams are locked one after the other, by everybody in the same order.
 	streams := slices.SortedFunc(slices.Values(order.Streams), func(a, b BackfillStream) int { return strings.Compare(a.Name, b.Name) })
 	w := newWindows(streams, order.Range, order.Window)
 	if len(w.ids) == 0 {
-		return uuid.Nil, errors.New("making a backfill: it has no windows")
+		return uuid.Nil, errors.New("it has no windows")
 	}
 	filters := []byte("{}")
 	if len(order.Filters) > 0 {
 		var err error
 		if filters, err = json.Marshal(order.Filters); err != nil {
-			return uuid.Nil, fmt.Errorf("writing the filters of a backfill: %w", err)
+			return uuid.Nil, fmt.Errorf("writing its filters: %w", err)
 		}
 	}
 	names := make([]string, len(streams))
@@ -108,29 +142,23 @@ func (db *DB) CreateBackfill(ctx context.Context, order NewBackfill) (uuid.UUID,
 		"from": micros(order.Range.From), "to": micros(order.Range.To), "window_s": int(order.Window / time.Second),
 		"filters": string(filters), "actor": cleanText(order.Actor, maxActor), "windows": len(w.ids), "now": db.Now(),
 	}
-	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, backfillInsertSQL, args); err != nil {
-			return err
+	if _, err := tx.Exec(ctx, backfillInsertSQL, args); err != nil {
+		return uuid.Nil, err
+	}
+	for _, s := range streams {
+		key := StreamKey{Org: order.Org, Account: order.Account, Source: order.Source, Stream: s.Name}
+		if err := db.EnsureStream(ctx, tx, key, s.capability()); err != nil {
+			return uuid.Nil, err
 		}
-		for _, s := range streams {
-			key := StreamKey{Org: order.Org, Account: order.Account, Source: order.Source, Stream: s.Name}
-			if err := db.EnsureStream(ctx, tx, key, s.capability()); err != nil {
-				return err
-			}
-		}
-		_, err := tx.Exec(ctx, backfillWalksSQL, pgx.StrictNamedArgs{
-			"org": order.Org, "account": order.Account, "source": string(order.Source), "filters": string(filters), "now": args["now"],
-			"backfill": id, "ids": w.ids, "streams": w.streams, "lowers": w.lowers, "uppers": w.uppers,
-		})
-		if err != nil {
-			return err
-		}
-		return order.Wake(ctx, tx, id)
+	}
+	_, err := tx.Exec(ctx, backfillWalksSQL, pgx.StrictNamedArgs{
+		"org": order.Org, "account": order.Account, "source": string(order.Source), "filters": string(filters), "now": args["now"],
+		"backfill": id, "ids": w.ids, "streams": w.streams, "lowers": w.lowers, "uppers": w.uppers,
 	})
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("making a backfill of %s: %w", order.Source, err)
+		return uuid.Nil, err
 	}
-	return id, nil
+	return id, order.Wake(ctx, tx, id)
 }
 
 // maxActor bounds the text that tells who ordered a backfill.

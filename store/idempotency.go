@@ -87,6 +87,27 @@ func keepIdempotency(ctx context.Context, tx pgx.Tx, org uuid.UUID, k *Idempoten
 	return nil
 }
 
+// once runs work in a transaction that commits it together with its answer under the key, where there is one. What was answered before
+// is answered so again, and work is not run.
+func (db *DB) once(ctx context.Context, org uuid.UUID, key *IdempotencyKey, work func(tx pgx.Tx) (Answer, error)) (answer Answer, err error) {
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
+		now := db.Now()
+		if key != nil {
+			before, done, err := claimIdempotency(ctx, tx, org, key, now)
+			if err != nil || done {
+				answer = before
+				return err
+			}
+		}
+		var err error
+		if answer, err = work(tx); err != nil || key == nil {
+			return err
+		}
+		return keepIdempotency(ctx, tx, org, key, answer, now)
+	})
+	return answer, err
+}
+
 const idempotencyPruneSQL = `
 delete from ops.idempotency
 where expires_at <= @now`

@@ -53,22 +53,45 @@ returning ` + webhookColumns
 
 // CreateWebhookEndpoint makes an endpoint under an id that the caller has made, because the secret is sealed for that id. It
 // returns ErrTooMany past a hundred.
-func (db *DB) CreateWebhookEndpoint(ctx context.Context, org, id uuid.UUID, url string, events []string, secret SealedSecret) (WebhookEndpoint, error) {
-	var e WebhookEndpoint
-	err := db.onConn(ctx, func(q Queryer) (err error) {
-		e, err = collectEndpoint(q.Query(ctx, webhookEndpointInsertSQL, pgx.StrictNamedArgs{
-			"id": id, "org": org, "url": url, "events": events, "sealed": secret.Sealed, "key_id": secret.KeyID, "now": db.Now(),
-			"most": maxWebhookEndpoints,
-		}))
-		return err
+func (db *DB) CreateWebhookEndpoint(ctx context.Context, org, id uuid.UUID, url string, events []string, secret SealedSecret) (e WebhookEndpoint, err error) {
+	order := NewWebhookEndpoint{ID: id, URL: url, Events: events, Secret: secret}
+	_, err = db.CreateWebhookEndpointOnce(ctx, org, order, nil, func(made *WebhookEndpoint) (Answer, error) {
+		e = *made
+		return Answer{}, nil
 	})
-	if errors.Is(err, ErrNotFound) {
-		err = ErrTooMany
-	}
+	return e, err
+}
+
+// NewWebhookEndpoint is an order for an endpoint. Its id is the caller's, because the secret is sealed for that id.
+type NewWebhookEndpoint struct {
+	ID     uuid.UUID
+	URL    string
+	Events []string
+	Secret SealedSecret
+}
+
+// CreateWebhookEndpointOnce is CreateWebhookEndpoint under an idempotency key, nil for none: what answer makes of the endpoint is kept and
+// repeated, so that it must not hold the secret. It fails with ErrKeyInFlight and ErrKeyReused too.
+func (db *DB) CreateWebhookEndpointOnce(
+	ctx context.Context, org uuid.UUID, order NewWebhookEndpoint, key *IdempotencyKey, answer func(*WebhookEndpoint) (Answer, error),
+) (Answer, error) {
+	got, err := db.once(ctx, org, key, func(tx pgx.Tx) (Answer, error) {
+		e, err := collectEndpoint(tx.Query(ctx, webhookEndpointInsertSQL, pgx.StrictNamedArgs{
+			"id": order.ID, "org": org, "url": order.URL, "events": order.Events, "sealed": order.Secret.Sealed, "key_id": order.Secret.KeyID,
+			"now": db.Now(), "most": maxWebhookEndpoints,
+		}))
+		if errors.Is(err, ErrNotFound) {
+			err = ErrTooMany
+		}
+		if err != nil {
+			return Answer{}, err
+		}
+		return answer(&e)
+	})
 	if err != nil {
-		return e, fmt.Errorf("making a webhook endpoint: %w", Quiet(err))
+		return Answer{}, fmt.Errorf("making a webhook endpoint: %w", Quiet(err))
 	}
-	return e, nil
+	return got, nil
 }
 
 const webhookEndpointsSQL = `

@@ -22,6 +22,8 @@ type Keyring struct {
 	mu   sync.Mutex
 	aead cipher.AEAD
 	id   string
+	// marks is the key of Mark.
+	marks []byte
 }
 
 // NewKeyring returns a keyring on a file that need not be there yet.
@@ -70,6 +72,17 @@ func (k *Keyring) Open(sealed, endpoint []byte) (vendorapi.Secret, error) {
 	return vendorapi.Secret(plain), nil
 }
 
+// Mark returns a text that is the same for the same secret, and tells nothing of it to who has not the key. It makes the key if there is
+// none yet.
+func (k *Keyring) Mark(secret vendorapi.Secret) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.load(true); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(keyfile.Sum(k.marks, secret.Reveal())), nil
+}
+
 // load reads the key once. The error is fs.ErrNotExist where there is none, unless it is to be made.
 func (k *Keyring) load(create bool) error {
 	if k.aead != nil {
@@ -91,7 +104,7 @@ func (k *Keyring) load(create bool) error {
 	if err != nil {
 		return fmt.Errorf("reading the webhook key: %w", err)
 	}
-	k.aead, k.id = aead, keyfile.Fingerprint(key, "trunkline webhook key")
+	k.aead, k.id, k.marks = aead, keyfile.Fingerprint(key, "trunkline webhook key"), keyfile.Sum(key, "trunkline webhook marks")
 	return nil
 }
 
