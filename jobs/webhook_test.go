@@ -229,7 +229,7 @@ func TestWebhooksAreTraced(t *testing.T) {
 		}
 		told := map[string]string{"status": s.Status.Code.String() + " " + s.Status.Description, "under": fmt.Sprint(s.Parent.IsValid())}
 		for _, a := range s.Attributes {
-			told[string(a.Key)] = a.Value.Emit()
+			told[string(a.Key)] = a.Value.String()
 		}
 		got = append(got, told)
 	}
