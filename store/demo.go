@@ -134,8 +134,9 @@ select
   (select count(*)
    from pipeline.calls c
    join convolo.calls v on v.org_id = c.org_id and v.account_id = c.account_id and v.call_id = c.external_call_id
-   join ops.deliveries d on d.id = v.delivery_id and d.lead_id = c.lead_id
-   where c.source = 'convolo'),
+   join ops.deliveries d on d.id = v.delivery_id
+   left join pipeline.lead_merges m on m.org_id = d.org_id and m.lead_id = d.lead_id
+   where c.source = 'convolo' and c.lead_id in (d.lead_id, m.into_lead_id)),
   (select count(distinct value) from pipeline.lead_keys where kind = 'ipscape_lead'),
   (select count(distinct value) from pipeline.lead_keys where kind = 'convoso_lead'),
   (select count(distinct value) from pipeline.lead_keys where kind = 'lendworks_lead'),

@@ -141,3 +141,27 @@ func TestEmptyForDemoOfAFreshDatabase(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCallsOfMergedLeadsCount: a call belongs to the lead that it was made for, also once that became part of another.
+func TestCallsOfMergedLeadsCount(t *testing.T) {
+	t.Parallel()
+	db := demoDB(t)
+	for i, tc := range []struct{ merged, other bool }{{false, false}, {true, false}, {false, true}} {
+		lead, of, delivery, id := uuid.New(), uuid.New(), uuid.New(), string(rune('a'+i))
+		if !tc.merged && !tc.other {
+			of = lead
+		}
+		mustExec(t, db, `insert into ops.deliveries (id, org_id, account_id, destination, operation, class, lead_id, state, source_time, not_before, created_at, dedupe)
+			values ($1, $2, 'default', 'convolo', 'start_call', 'rings', $3, 'confirmed', now(), now(), now(), $4)`, delivery, foldOrg, lead, id)
+		mustExec(t, db, `insert into convolo.calls (org_id, account_id, call_id, delivery_id, observed_at, changed_at) values ($1, 'default', $2, $3, now(), now())`,
+			foldOrg, id, delivery)
+		mustExec(t, db, `insert into pipeline.calls (org_id, source, account_id, external_call_id, lead_id, content_hash, occurred_at, updated_at)
+			values ($1, 'convolo', 'default', $2, $3, '', now(), now())`, foldOrg, id, of)
+		if tc.merged {
+			mustExec(t, db, `insert into pipeline.lead_merges (org_id, lead_id, into_lead_id, merged_at) values ($1, $2, $3, now())`, foldOrg, lead, of)
+		}
+	}
+	if c, err := db.Counts(t.Context()); err != nil || c.CallsConvolo != 2 {
+		t.Errorf("%d calls count, %v; want 2: one whose lead is another one is not", c.CallsConvolo, err)
+	}
+}

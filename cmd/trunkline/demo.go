@@ -138,7 +138,8 @@ func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) e
 		return fmt.Errorf("demo traffic: %w", err)
 	}
 	changed := time.Now()
-	if err := waitSettled(ctx, d, box, changed); err != nil {
+	look := func(ctx context.Context) ([]string, string, error) { return waitingFor(ctx, d, box, changed) }
+	if err := waitSettled(ctx, look); err != nil {
 		return err
 	}
 	s, err := summarise(ctx, d, box)
@@ -155,15 +156,20 @@ func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) e
 	return nil
 }
 
-// waitSettled waits until every stream is at its head, every post is folded and every delivery has an end.
-func waitSettled(ctx context.Context, d *daemon, box *runningSandbox, changed time.Time) error {
+// waitSettled waits until every stream is at its head, every post is folded and every delivery has an end. look tells what is still to
+// come, and how many deliveries there are in which state. It takes two looks in a row that find the same: a call that is made
+// during the first one, after its webhooks were looked for and before its delivery was, has them to come in the second.
+func waitSettled(ctx context.Context, look func(context.Context) (waiting []string, deliveries string, err error)) error {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
+	quiet, before := false, ""
 	for {
-		waiting, err := waitingFor(ctx, d, box, changed)
-		if err == nil && len(waiting) == 0 {
+		waiting, deliveries, err := look(ctx)
+		settled := err == nil && len(waiting) == 0
+		if settled && quiet && deliveries == before {
 			return nil
 		}
+		quiet, before = settled, deliveries
 		select {
 		case <-ctx.Done():
 			if err != nil {
@@ -175,11 +181,11 @@ func waitSettled(ctx context.Context, d *daemon, box *runningSandbox, changed ti
 	}
 }
 
-func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed time.Time) ([]string, error) {
+func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed time.Time) ([]string, string, error) {
 	var waiting []string
 	streams, err := d.db.StreamStates(ctx, d.db.Pool, d.org.ID)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if len(streams) < len(d.streams) {
 		waiting = append(waiting, "streams to start")
@@ -202,7 +208,7 @@ func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed tim
 	}
 	counts, err := d.db.Counts(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if counts.CampaignStats < counts.Campaigns {
 		waiting = append(waiting, "statistics of campaigns")
@@ -215,7 +221,7 @@ func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed tim
 	}
 	deliveries, err := d.db.DeliveryCounts(ctx, d.db.Pool)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, n := range deliveries {
 		switch n.State {
@@ -223,5 +229,5 @@ func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed tim
 			waiting = append(waiting, fmt.Sprintf("%d deliveries %s at %s", n.Count, n.State, n.Destination))
 		}
 	}
-	return waiting, nil
+	return waiting, fmt.Sprint(deliveries), nil
 }

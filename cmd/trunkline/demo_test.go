@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -186,5 +187,29 @@ func TestStopWhileBusy(t *testing.T) {
 	r.settled(time.Minute)
 	if n := one[int](r, `select count(*) from ipscape.activities`); n != 60 {
 		t.Errorf("%d activities of 60 after the restart", n)
+	}
+}
+
+// TestDemoIsSettledAtTheSecondLook: a call that was made while the first look was under way has its webhooks to come in the next.
+func TestDemoIsSettledAtTheSecondLook(t *testing.T) {
+	t.Parallel()
+	looks := []struct {
+		waiting    []string
+		deliveries string
+	}{
+		{[]string{"1 deliveries ready"}, "ready 1"},
+		{nil, "confirmed 1"}, // its webhooks came up after they had been looked for
+		{[]string{"2 webhooks to come"}, "confirmed 1"},
+		{nil, "confirmed 1"},
+		{nil, "confirmed 2"}, // a fold that the look before did not see ordered one more, and that was sent
+		{nil, "confirmed 2"},
+	}
+	n := 0
+	err := waitSettled(t.Context(), func(context.Context) ([]string, string, error) {
+		n++
+		return looks[n-1].waiting, looks[n-1].deliveries, nil
+	})
+	if err != nil || n != len(looks) {
+		t.Errorf("settled after %d looks (%v), want %d", n, err, len(looks))
 	}
 }
