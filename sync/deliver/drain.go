@@ -53,8 +53,10 @@ func (e *Engine) Drain(ctx context.Context, destination string) (worked int, err
 	if !ok {
 		return 0, fmt.Errorf("draining deliveries for %s: %w", destination, ErrNoDestination)
 	}
-	d := &drain{engine: e, settler: e.startSettler(ctx), turns: e.startTurns(ctx, to),
-		free: make(chan struct{}, e.set.Workers), begins: make(chan struct{}, maxBegins)}
+	d := &drain{
+		engine: e, settler: e.startSettler(ctx), turns: e.startTurns(ctx, to),
+		free: make(chan struct{}, e.set.Workers), begins: make(chan struct{}, maxBegins),
+	}
 	for range e.set.Workers {
 		d.free <- struct{}{}
 	}
