@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -10,8 +11,8 @@ import (
 // absenceKept is how long it is believed that the database cannot be asked.
 const absenceKept = time.Second
 
-// absence remembers that requests could not be counted, so that they do not queue for a database that does not answer: one asks now
-// and then, the others are let through as if they had asked.
+// absence remembers that requests could not be counted, so that they do not queue for a database that does not answer: one of all
+// keys asks a second, the others are let through as if they had asked.
 type absence struct {
 	mu    sync.Mutex
 	err   error
@@ -25,13 +26,14 @@ func (a *absence) lasting() error {
 	return a.err
 }
 
-// fresh is lasting while nobody needs to ask again.
+// fresh is lasting while nobody needs to ask again. Who does is the only one for a while.
 func (a *absence) fresh(now time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now.Before(a.until) {
+	if a.err == nil || now.Before(a.until) {
 		return a.err
 	}
+	a.until = now.Add(absenceKept)
 	return nil
 }
 
@@ -39,6 +41,10 @@ func (a *absence) fresh(now time.Time) error {
 func (a *absence) note(now time.Time, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if errors.Is(err, store.ErrBusy) {
+		// Requests themselves fill the pool: whoever sends so many must not be let through for it.
+		return
+	}
 	if !store.Unavailable(err) {
 		a.err, a.until = nil, time.Time{}
 		return

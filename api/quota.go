@@ -144,6 +144,9 @@ func (q *quotas) sweep(ctx context.Context, all bool) {
 	}
 	q.mu.Unlock()
 	for id, k := range keys {
+		if ctx.Err() != nil {
+			return
+		}
 		k.mu.Lock()
 		if now := q.now(); all || now.Sub(k.used) >= quotaIdle && q.gone.fresh(now) == nil {
 			q.giveBack(ctx, id, k)

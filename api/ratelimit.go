@@ -149,6 +149,9 @@ func (l *limiter) giveBack(ctx context.Context, all bool) {
 	}
 	l.mu.Unlock()
 	for id, k := range keys {
+		if ctx.Err() != nil {
+			return
+		}
 		k.mu.Lock()
 		if now := l.now(); k.left > 0 && (all || !now.Before(k.lease.Until) && l.gone.fresh(now) == nil) {
 			ctx, cancel := context.WithTimeout(ctx, rateTimeout)

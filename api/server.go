@@ -289,7 +289,7 @@ func (s *Server) Stop(ctx context.Context) error {
 }
 
 // giveBackTimeout bounds how long a stop takes to give back what was leased and not used.
-const giveBackTimeout = 2 * time.Second
+const giveBackTimeout = time.Second
 
 // giveBack returns what keys have left here, when no request is served any more.
 func (s *Server) giveBack(ctx context.Context) {

@@ -19,7 +19,7 @@ const (
 	// maxUnknownName bounds a name, in characters.
 	maxUnknownName = 64
 	// unknownsLast bounds the last flush of a stop.
-	unknownsLast = 2 * time.Second
+	unknownsLast = time.Second
 )
 
 // Unknowns counts what a source sends and nobody here knows of (law 12): the payloads have it, so nothing is lost, but somebody should
@@ -143,7 +143,23 @@ func (u *Unknowns) Flush(ctx context.Context) {
 		u.mu.Unlock()
 		return
 	}
+	u.forgetWritten()
 	for _, what := range fresh {
 		u.Log.WarnContext(ctx, "a vendor sends what nobody here knows of; it is kept", "source", u.Key.Source, "stream", what.Stream, "kind", what.Kind, "name", what.Name)
+	}
+}
+
+// forgetWritten leaves of the names those that wait: what is written is bounded by the database, which knows the ones that have rows.
+func (u *Unknowns) forgetWritten() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.names = map[store.Unknown]map[string]bool{}
+	for what := range u.counts {
+		name := what.Name
+		what.Name = ""
+		if u.names[what] == nil {
+			u.names[what] = map[string]bool{}
+		}
+		u.names[what][name] = true
 	}
 }

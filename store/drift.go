@@ -137,7 +137,8 @@ func (db *DB) DriftLatest(ctx context.Context, q Queryer) ([]DriftState, error) 
 	return list, nil
 }
 
-// DriftLate is for how many seconds longer than two steps of its schedule a stream was not looked at, negative while it is in time.
+// DriftLate is for how many seconds longer than two steps of its schedule nothing of a stream was compared, negative while it is in
+// time.
 type DriftLate struct {
 	Source, Stream string
 	Overdue        float64
@@ -152,6 +153,7 @@ join ops.schedules d
 join (
   select source, stream, max(started_at) as at
   from ops.drift_runs
+  where error is null or compared > 0
   group by source, stream
 ) r on r.source = n.source and r.stream = n.stream
 where d.last_slot is not null

@@ -32,8 +32,8 @@ type toldOptOut struct {
 	since       time.Time
 }
 
-// sinceOf is since when an opt-out is told to hold, as the fold has it: since the time that it says itself, else its source's, unless
-// that lies ahead of our clock, else ours.
+// sinceOf is since when an opt-out is told to hold: since the time that it says itself, else its source's, unless that lies ahead of
+// our clock, else ours, which is that of the look that read it; the fold has the first look's.
 func sinceOf(d *pipeline.DNCFact, told, observed time.Time) time.Time {
 	switch {
 	case !d.Since.IsZero():

@@ -163,6 +163,9 @@ func TestDriftOverdue(t *testing.T) {
 		mustExec(t, db, `insert into ops.drift_runs (run_id, org_id, account_id, source, stream, started_at, finished_at, compared, listed, missing, extra, stale, mapped_wrong)
 			select gen_random_uuid(), $1, 'default', 'ipscape', $2, at, at, 1, 1, 0, 0, 0, 0 from unnest(array[$3::timestamptz, $3::timestamptz - interval '6 h']) at`, foldOrg, stream, now.Add(-time.Duration(hours)*time.Hour))
 	}
+	// One that failed before it compared anything is no look.
+	mustExec(t, db, `insert into ops.drift_runs (run_id, org_id, account_id, source, stream, started_at, finished_at, compared, listed, missing, extra, stale, mapped_wrong, error)
+		select gen_random_uuid(), $1, 'default', 'ipscape', 'leads', $2, $2, 0, 0, 0, 0, 0, 0, 'the vendor failed'`, foldOrg, now.Add(-time.Hour))
 	mustExec(t, db, `insert into ops.schedules (name, spec, zone, last_slot, next_slot, updated_at)
 		select 'ipscape.' || s || '.drift', '@every 6h', 'UTC', $1::timestamptz, $1::timestamptz + interval '6 h', $1 from unnest(array['activities', 'leads', 'campaigns']) s`, foldStart)
 	var keys []store.StreamKey

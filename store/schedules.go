@@ -31,9 +31,11 @@ where s.spec <> excluded.spec or s.zone <> excluded.zone`
 
 const schedulesForgetSQL = `
 delete from ops.schedules
-where name = any(@off) or greatest(next_slot, updated_at) < @stale`
+where name = any(@off)
+  or not name = any(@on) and greatest(next_slot, updated_at) < @stale`
 
-// scheduleStale is how long a schedule that nobody takes slots of is remembered.
+// scheduleStale is how long a schedule that nobody takes slots of is remembered. It says nothing of those of the daemon that asks:
+// it may have been down for longer.
 const scheduleStale = 7 * 24 * time.Hour
 
 // EnsureSchedules brings ops.schedules in step with the configuration. A schedule that is new is due at once, unless it is
@@ -42,12 +44,13 @@ const scheduleStale = 7 * 24 * time.Hour
 func (db *DB) EnsureSchedules(ctx context.Context, schedules []Schedule) error {
 	now := db.Now()
 	return db.InTx(ctx, func(tx pgx.Tx) error {
-		off := []string{}
+		on, off := []string{}, []string{}
 		for _, s := range schedules {
 			if s.Off {
 				off = append(off, s.Name)
 				continue
 			}
+			on = append(on, s.Name)
 			first, next := now, s.Next(now)
 			if s.Later {
 				first = next
@@ -59,7 +62,7 @@ func (db *DB) EnsureSchedules(ctx context.Context, schedules []Schedule) error {
 				return fmt.Errorf("writing schedule %s: %w", s.Name, err)
 			}
 		}
-		if _, err := tx.Exec(ctx, schedulesForgetSQL, pgx.StrictNamedArgs{"off": off, "stale": now.Add(-scheduleStale)}); err != nil {
+		if _, err := tx.Exec(ctx, schedulesForgetSQL, pgx.StrictNamedArgs{"on": on, "off": off, "stale": now.Add(-scheduleStale)}); err != nil {
 			return fmt.Errorf("removing schedules that are off: %w", err)
 		}
 		return nil

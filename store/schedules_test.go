@@ -74,6 +74,20 @@ func (w *scheduleWorld) take(t *testing.T, list ...store.Schedule) map[string]ti
 	return got
 }
 
+// TestScheduleAfterWeeks: however long a daemon was down, it keeps its own schedules; only what nobody knows is forgotten.
+func TestScheduleAfterWeeks(t *testing.T) {
+	t.Parallel()
+	w := newScheduleWorld(t)
+	hour, gone := each("a", time.Hour), each("b", time.Hour)
+	w.ensure(t, hour, gone)
+	w.take(t, hour, gone)
+	w.set(foldStart.Add(400 * time.Hour))
+	w.ensure(t, hour)
+	if diff := cmp.Diff(map[string]time.Time{"a": foldStart.Add(time.Hour)}, w.take(t, hour, gone)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestScheduleSlots(t *testing.T) {
 	t.Parallel()
 	w := newScheduleWorld(t)

@@ -19,7 +19,7 @@ type driftCollector struct {
 var (
 	driftDesc         = prometheus.NewDesc("trunkline_drift_objects", "Objects of the latest sample with which something is wrong, by kind.", []string{"source", "stream", "kind"}, nil)
 	driftComparedDesc = prometheus.NewDesc("trunkline_drift_compared", "Stored objects of the latest sample.", []string{"source", "stream"}, nil)
-	driftOverdueDesc  = prometheus.NewDesc("trunkline_drift_overdue_seconds", "For how much longer than two steps of its schedule no sample was taken.", []string{"source", "stream"}, nil)
+	driftOverdueDesc  = prometheus.NewDesc("trunkline_drift_overdue_seconds", "For how much longer than two steps of its schedule nothing was compared.", []string{"source", "stream"}, nil)
 	driftCheckedDesc  = prometheus.NewDesc("trunkline_drift_last_check_timestamp_seconds", "When the latest sample was taken.", []string{"source", "stream"}, nil)
 )
 
