@@ -18,6 +18,9 @@ import (
 // demoPatience is how long the demo waits for everything to settle.
 const demoPatience = 4 * time.Minute
 
+// demoSays is how often it says meanwhile what it waits for.
+const demoSays = 3 * time.Second
+
 func (p *program) demoCommand() *cobra.Command {
 	var exit bool
 	cmd := &cobra.Command{
@@ -138,7 +141,15 @@ func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) e
 		return fmt.Errorf("demo traffic: %w", err)
 	}
 	changed := time.Now()
-	look := func(ctx context.Context) ([]string, string, error) { return waitingFor(ctx, d, box, changed) }
+	said := changed
+	look := func(ctx context.Context) ([]string, string, error) {
+		waiting, deliveries, err := waitingFor(ctx, d, box, changed)
+		if len(waiting) > 0 && time.Since(said) > demoSays {
+			said = time.Now()
+			fmt.Fprintf(p.stderr, "waiting for %s\n", strings.Join(waiting, ", "))
+		}
+		return waiting, deliveries, err
+	}
 	if err := waitSettled(ctx, look); err != nil {
 		return err
 	}
