@@ -5,7 +5,7 @@ import "github.com/trunkline/trunkline/api/status"
 // driftTable lays out what the latest samples found.
 func driftTable(list []status.Drift) table {
 	t := table{
-		Caption: "What the latest samples of stored rows, read again at the vendor, came to", Empty: "No sample has been compared with a vendor yet.",
+		Caption: "The latest sample of each stream, read again at the vendor: all zeros but Compared and Listed is well", Empty: "No sample has been compared with a vendor yet.",
 		Cols: cols("Stream", "Looked", "#Compared", "#Stale", "#Gone there", "#Mapped wrong", "#Listed", "#Missing here", "~Ended early"),
 	}
 	for i := range list {

@@ -302,7 +302,7 @@ func (v *overview) tiles(st *status.Status) {
 		figure("in quarantine", st.Quarantine, "/ui/quarantine", "bad"),
 		figure("posts not understood", st.BadPosts, inboxPath("bad", ""), "bad"),
 		{Name: "posts, last hour", Value: number(int64(posts)), Link: "#posts"},
-		figure("leads pushed, a day", st.Speed.Leads, "/ui/speed", ""),
+		figure("leads pushed, 24 h", st.Speed.Leads, "/ui/speed", ""),
 		daemons,
 	}
 }
