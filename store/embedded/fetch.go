@@ -110,8 +110,11 @@ func (s *Server) download(ctx context.Context, scratch string, version embeddedp
 	}()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
 	case err = <-ended:
+	}
+	// Also where both came at once: whoever stopped us is told so, not that a download failed.
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if !hasPrograms(filepath.Join(programsDir, "bin")) {
 		return fmt.Errorf("fetch postgres %s: %w", version, err)
