@@ -30,7 +30,9 @@ type closure struct {
 	bare      map[string]bool
 	asked     map[string]bool
 	askedBare map[string]bool
-	shared    map[string]bool
+	// askedAll are phones of which every record is here.
+	askedAll map[string]bool
+	shared   map[string]bool
 	// whole are phones of which every record that names its lead by them alone is here.
 	whole map[string]bool
 	// seeds are the records to start from; optOut are phones whose opt-outs one of them changes.
@@ -49,7 +51,7 @@ func loadClosure(
 ) (*closure, error) {
 	c := &closure{
 		tx: tx, org: org, blocked: blocked, take: take, records: map[int64]bool{}, keys: map[keyName]bool{}, phones: map[string]bool{},
-		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, shared: map[string]bool{}, whole: map[string]bool{},
+		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, askedAll: map[string]bool{}, shared: map[string]bool{}, whole: map[string]bool{},
 		seeds: map[int64]bool{}, optOut: map[string]bool{}, have: map[int64]map[recordKey]bool{},
 	}
 	c.addRecords(seeds)

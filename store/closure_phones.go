@@ -102,8 +102,8 @@ func (c *closure) markCallOptOuts() {
 func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 	var phones []string
 	for phone := range c.phones {
-		// A phone that turns out to be some record's only name is asked again.
-		if !c.asked[phone] || c.bare[phone] && c.shared[phone] && !c.askedBare[phone] {
+		// A phone that turns out to be some record's only name, or to be opted out by one that was taken since, is asked again.
+		if !c.asked[phone] || c.bare[phone] && c.shared[phone] && !c.askedBare[phone] || c.optOut[phone] && !c.askedAll[phone] {
 			phones = append(phones, phone)
 		}
 	}
@@ -157,6 +157,9 @@ func (c *closure) askPhones(ctx context.Context) (grown bool, err error) {
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return false, fmt.Errorf("finding records by phone: %w", err)
+	}
+	for _, phone := range linking {
+		c.askedAll[phone] = true
 	}
 	c.addRecords(ids)
 	return len(c.fresh) > 0, nil

@@ -98,8 +98,8 @@ left join lateral (
   where org_id = @org and lead_id = i.lead_id
   offset 0) k on true`
 
-// ours leaves out what the ledger says of leads that live elsewhere: those that are there and have no key here, other than
-// one that many share.
+// ours leaves out what the ledger says of leads that live elsewhere: those that are there and have no key here. A phone that many
+// share counts for a lead that is known by nothing else, where every record that names a lead so is here.
 func (f *folded) ours(ctx context.Context, tx pgx.Tx, ledger []pipeline.LedgerEntry) ([]pipeline.LedgerEntry, error) {
 	ids := map[uuid.UUID]bool{}
 	for _, e := range ledger {
@@ -120,7 +120,7 @@ func (f *folded) ours(ctx context.Context, tx pgx.Tx, ledger []pipeline.LedgerEn
 			here := f.region.keys[k] || k.phone() && k.Account == "" && f.region.phones[k.Value]
 			shared := *rule == pipeline.RuleShared
 			h.linked = h.linked || here && !shared
-			h.shared = h.shared || here && shared
+			h.shared = h.shared || here && shared && f.region.whole[k.Value]
 			h.strong = h.strong || k.strong()
 		}
 		there[id] = h

@@ -109,7 +109,8 @@ func (f *folded) unmerge(ctx context.Context, tx pgx.Tx) error {
 func (f *folded) stale(ctx context.Context, tx pgx.Tx) ([]uuid.UUID, error) {
 	names := slices.Collect(maps.Keys(f.region.keys))
 	for phone := range f.region.phones {
-		if !f.region.shared[phone] {
+		// One that linked until now does not any more, but every record with it is here.
+		if !f.region.shared[phone] || f.region.askedAll[phone] {
 			names = append(names, keyName{string(pipeline.KeyPhone), "", phone})
 		}
 	}

@@ -200,17 +200,21 @@ func TestReconcileEqualsFold(t *testing.T) {
 	}
 }
 
-// minutes are unique per draw of an object, so that two observations never tie in time with different words.
-func randomRecord(rng *rand.Rand) foldRecord {
+// randomRecord is one of few objects, of which most belong together.
+func randomRecord(rng *rand.Rand) foldRecord { return randomRecordOf(rng, 1) }
+
+// randomRecordOf is one of so many times as many objects. Minutes are unique per draw of an object, so that two observations never
+// tie in time with different words.
+func randomRecordOf(rng *rand.Rand, spread int) foldRecord {
 	phone := func() pipeline.Key {
-		return pipeline.Key{Kind: pipeline.KeyPhone, Value: fmt.Sprintf("+1503222111%d", rng.IntN(3))}
+		return pipeline.Key{Kind: pipeline.KeyPhone, Value: fmt.Sprintf("+1503222%04d", 1110+rng.IntN(3*spread))}
 	}
 	var keys []pipeline.Key
 	if rng.IntN(2) == 0 {
-		keys = append(keys, pipeline.Key{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: fmt.Sprint(rng.IntN(9))})
+		keys = append(keys, pipeline.Key{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: fmt.Sprint(rng.IntN(9 * spread))})
 	}
 	if rng.IntN(3) == 0 {
-		keys = append(keys, pipeline.Key{Kind: pipeline.KeyConvosoLead, Account: "default", Value: fmt.Sprint(rng.IntN(5))})
+		keys = append(keys, pipeline.Key{Kind: pipeline.KeyConvosoLead, Account: "default", Value: fmt.Sprint(rng.IntN(5 * spread))})
 	}
 	for range rng.IntN(3) {
 		keys = append(keys, phone())
@@ -218,13 +222,13 @@ func randomRecord(rng *rand.Rand) foldRecord {
 	if rng.IntN(5) == 0 {
 		keys = []pipeline.Key{phone()} // known by its phone alone
 	}
-	r := foldRecord{source: pipeline.SourceIPSCAPE, object: fmt.Sprint(rng.IntN(18)), minute: rng.IntN(1 << 20)}
+	r := foldRecord{source: pipeline.SourceIPSCAPE, object: fmt.Sprint(rng.IntN(18 * spread)), minute: rng.IntN(1 << 20)}
 	if rng.IntN(3) > 0 {
 		r.facts.Leads = []pipeline.LeadFact{{Keys: keys, Fields: map[pipeline.Field]string{pipeline.FieldCity: string(rune('A' + rng.IntN(4)))}}}
 	}
 	if rng.IntN(3) == 0 {
 		r.facts.Calls = []pipeline.CallFact{{
-			Key:  pipeline.CallKey{Dialler: pipeline.SourceConvoso, Account: "default", ExternalID: fmt.Sprint(rng.IntN(6))},
+			Key:  pipeline.CallKey{Dialler: pipeline.SourceConvoso, Account: "default", ExternalID: fmt.Sprint(rng.IntN(6 * spread))},
 			Lead: keys, Direction: pipeline.Outbound, StartedAt: r.at(), Disposition: []string{"", "CB", "NI", "NA"}[rng.IntN(4)],
 			Events: []pipeline.CallEvent{{Type: pipeline.EventStarted, OccurredAt: r.at()}},
 		}}
@@ -241,11 +245,11 @@ func randomRecord(rng *rand.Rand) foldRecord {
 	if rng.IntN(10) == 0 {
 		// What an operator took apart: keys of leads that may be there, now or later.
 		r.source, r.facts = pipeline.SourceOperator, pipeline.Facts{Unlinks: []pipeline.UnlinkFact{{
-			Key: []pipeline.Key{phone(), {Kind: pipeline.KeyConvosoLead, Account: "default", Value: fmt.Sprint(rng.IntN(5))}}[rng.IntN(2)],
+			Key: []pipeline.Key{phone(), {Kind: pipeline.KeyConvosoLead, Account: "default", Value: fmt.Sprint(rng.IntN(5 * spread))}}[rng.IntN(2)],
 			From: []pipeline.Key{
-				{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: fmt.Sprint(rng.IntN(9))},
-				{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: fmt.Sprint(rng.IntN(9))},
-				{Kind: pipeline.KeyConvosoLead, Account: "default", Value: fmt.Sprint(rng.IntN(5))},
+				{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: fmt.Sprint(rng.IntN(9 * spread))},
+				{Kind: pipeline.KeyIPSCAPELead, Account: "default", Value: fmt.Sprint(rng.IntN(9 * spread))},
+				{Kind: pipeline.KeyConvosoLead, Account: "default", Value: fmt.Sprint(rng.IntN(5 * spread))},
 			},
 		}}}
 	}
