@@ -27,7 +27,9 @@ type closure struct {
 	todo   []keyName
 	phones map[string]bool
 	// bare are phones by which alone some record here names its lead.
-	bare      map[string]bool
+	bare map[string]bool
+	// looked are keys beyond those here by which it was counted how many leads a phone has.
+	looked    map[keyName]bool
 	asked     map[string]bool
 	askedBare map[string]bool
 	// askedAll are phones of which every record is here.
@@ -52,7 +54,7 @@ func loadClosure(
 	c := &closure{
 		tx: tx, org: org, blocked: blocked, take: take, records: map[int64]bool{}, keys: map[keyName]bool{}, phones: map[string]bool{},
 		bare: map[string]bool{}, asked: map[string]bool{}, askedBare: map[string]bool{}, askedAll: map[string]bool{}, shared: map[string]bool{}, whole: map[string]bool{},
-		seeds: map[int64]bool{}, optOut: map[string]bool{}, have: map[int64]map[recordKey]bool{},
+		seeds: map[int64]bool{}, optOut: map[string]bool{}, have: map[int64]map[recordKey]bool{}, looked: map[keyName]bool{},
 	}
 	c.addRecords(seeds)
 	for _, id := range seeds {

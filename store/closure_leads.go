@@ -47,6 +47,9 @@ func (c *closure) countLeads(ctx context.Context, identities map[string][]string
 			return nil, fmt.Errorf("joining leads by key: %w", err)
 		}
 	}
+	for k := range groups {
+		c.looked[k] = true
+	}
 	count := map[string]int{}
 	for phone, of := range identities {
 		leads := map[keyName]bool{}

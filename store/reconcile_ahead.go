@@ -7,12 +7,14 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
-// aheadBatch is how many queued records are keyed in one transaction; aheadWindow is how much of the queue is keyed before its
-// folds begin, some seconds' work.
+// aheadBatch is how many queued records are keyed in one transaction, aheadLanes how many such transactions run side by side;
+// aheadWindow is how much of the queue is keyed before its folds begin, some seconds' work.
 const (
 	aheadBatch  = 250
+	aheadLanes  = 2
 	aheadWindow = 20_000
 )
 
@@ -49,25 +51,53 @@ left join lateral (
   where r.record_id = looked.record_id
   limit 1) k on true`
 
-// keyAhead writes the keys of a batch of queued records that have none, where more are queued than one fold begins with; it
-// tells whether it did. A fold then finds all that is queued of a lead and folds it at once, where it would otherwise fold
-// the lead anew, and read all of it again, in each batch that holds one of its calls. A record that has keys is left alone:
-// what a change of keys brings about is for its fold to see.
-func (r *Reconciler) keyAhead(ctx context.Context, org uuid.UUID, a *ahead) (keyed bool, err error) {
+// keyAhead writes the keys of some queued records that have none, where more are queued than one fold begins with; it tells
+// whether it did. A fold then finds all that is queued of a lead and folds it at once, where it would otherwise fold the lead
+// anew, and read all of it again, in each batch that holds one of its calls.
+func (d *draining) keyAhead(ctx context.Context, org uuid.UUID) (keyed bool, err error) {
+	a := d.keyed[org]
+	if a == nil {
+		a = &ahead{}
+		d.keyed[org] = a
+	}
 	if len(a.keyless) == 0 {
-		if err := r.lookAhead(ctx, org, a); err != nil {
+		if err := d.r.lookAhead(ctx, org, a); err != nil {
 			return false, err
 		}
 	}
-	ids := a.keyless[:min(aheadBatch, len(a.keyless))]
+	if len(a.keyless) == 0 {
+		return false, nil
+	}
+	// Two batches have to have found the same keys, or they could not tell whether they meet.
+	if err := d.settle(ctx, 0); err != nil {
+		return false, err
+	}
+	if got, err := d.take(ctx, d.r.DB, org); err != nil || !got {
+		return false, err
+	}
+	var keying errgroup.Group
+	var got [aheadLanes]bool
+	for lane := range got {
+		ids := a.keyless[:min(aheadBatch, len(a.keyless))]
+		a.keyless = a.keyless[len(ids):]
+		keying.Go(func() (err error) {
+			got[lane], err = d.r.keyRecords(ctx, org, d.beside, ids)
+			return err
+		})
+	}
+	err = keying.Wait()
+	return slices.Contains(got[:], true), err
+}
+
+// keyRecords writes the keys of those of some records that have none. A record that has keys is left alone: what a change of keys
+// brings about is for its fold to see.
+func (r *Reconciler) keyRecords(ctx context.Context, org uuid.UUID, lock foldLock, ids []int64) (keyed bool, err error) {
 	if len(ids) == 0 {
 		return false, nil
 	}
-	a.keyless = a.keyless[len(ids):]
-	keyed = true
 	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var err error
-		if keyed, err = tryFold(ctx, tx, org); err != nil || !keyed {
+		if keyed, err = lock(ctx, tx, org); err != nil || !keyed {
 			return err
 		}
 		// Somebody else may have folded some of them since.

@@ -29,6 +29,13 @@ type folded struct {
 	splits int
 	// sped are the steps that leads take with this fold.
 	sped []sped
+	// rekeyed tells that this fold wrote keys of records.
+	rekeyed bool
+	// known are the leads that may be among those folded, by their ids now or before.
+	known map[uuid.UUID]bool
+	// before is how things stood before anything was written, for webhooks; agents are those that written calls tell of.
+	before *webhookWatch
+	agents []agentName
 	// agentsTold tells that something was told by which agents are one person or another.
 	agentsTold bool
 	// force writes rows also where the stored hash says that nothing changed.
@@ -46,22 +53,39 @@ func newFolded(org uuid.UUID, now time.Time, seeds []int64) *folded {
 	return f
 }
 
+// fold folds what belongs together with some records, in the caller's transaction and under the lock that it has.
 func (r *Reconciler) fold(ctx context.Context, tx pgx.Tx, org uuid.UUID, seeds []int64) (*folded, error) {
 	f := newFolded(org, r.DB.Now(), seeds)
-	return f, r.foldInto(ctx, tx, f)
+	if err := r.compute(ctx, tx, f); err != nil {
+		return f, err
+	}
+	if err := f.choose(ctx, tx); err != nil {
+		return f, err
+	}
+	return f, r.writeFolded(ctx, tx, f)
 }
 
-// foldInto folds what belongs together with f's seeds and writes what changed.
-func (r *Reconciler) foldInto(ctx context.Context, tx pgx.Tx, f *folded) error {
+// writeFolded writes what changed with what was computed.
+func (r *Reconciler) writeFolded(ctx context.Context, tx pgx.Tx, f *folded) error {
+	if err := r.writeApart(ctx, tx, f); err != nil {
+		return err
+	}
+	return r.writeInTurn(ctx, tx, f)
+}
+
+// writeApart writes what belongs to the calls of a batch alone, beside another one that it does not meet: it is the larger half.
+func (r *Reconciler) writeApart(ctx context.Context, tx pgx.Tx, f *folded) (err error) {
 	f.force = r.repairing
-	if err := r.compute(ctx, tx, f); err != nil {
+	if f.before, err = r.watchWebhooks(ctx, tx, f); err != nil {
 		return err
 	}
-	if err := f.assign(ctx, tx); err != nil {
-		return err
-	}
-	before, err := r.watchWebhooks(ctx, tx, f)
-	if err != nil {
+	return f.writeCalls(ctx, tx)
+}
+
+// writeInTurn writes what one batch at a time may write: agents, of whom every batch tells, all that an organisation counts or
+// orders, and the leads, which that follows from. Everything that it compares with it reads anew.
+func (r *Reconciler) writeInTurn(ctx context.Context, tx pgx.Tx, f *folded) error {
+	if err := f.remember(ctx, tx); err != nil {
 		return err
 	}
 	if err := r.watchSteps(ctx, tx, f); err != nil {
@@ -71,7 +95,7 @@ func (r *Reconciler) foldInto(ctx context.Context, tx pgx.Tx, f *folded) error {
 	if err != nil {
 		return err
 	}
-	if err := f.writeCalls(ctx, tx); err != nil {
+	if err := f.writeAgents(ctx, tx, f.agents); err != nil {
 		return err
 	}
 	if err := f.writePresence(ctx, tx); err != nil {
@@ -88,7 +112,7 @@ func (r *Reconciler) foldInto(ctx context.Context, tx pgx.Tx, f *folded) error {
 	}
 	var pushed []string
 	if !r.repairing {
-		if err := r.announce(ctx, tx, f, before, changed); err != nil {
+		if err := r.announce(ctx, tx, f, f.before, changed); err != nil {
 			return err
 		}
 		if pushed, err = r.push(ctx, tx, f, changed); err != nil {
@@ -165,4 +189,25 @@ func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []i
 		}
 		start, gone = slices.Concat(start, f.region.taken, drifted), append(gone, more...)
 	}
+}
+
+// meets tells whether two batches of an organisation have anything in common, so that one must be written before the other is read.
+// Where neither of them wrote keys, both asked the same ones: then a phone that is in both joins nothing, or they had a record in common.
+func (f *folded) meets(o *folded) bool {
+	a, b := f.region, o.region
+	return f.org == o.org && (shareAny(a.records, b.records) || shareAny(a.keys, b.keys) || shareAny(f.known, o.known) ||
+		(f.rekeyed || o.rekeyed) && (shareAny(a.phones, b.phones) || shareAny(a.looked, b.keys) || shareAny(a.keys, b.looked)))
+}
+
+// shareAny tells whether two sets have a member in common.
+func shareAny[K comparable](a, b map[K]bool) bool {
+	if len(b) < len(a) {
+		a, b = b, a
+	}
+	for k := range a {
+		if b[k] {
+			return true
+		}
+	}
+	return false
 }

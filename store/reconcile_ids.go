@@ -53,18 +53,22 @@ func (f *folded) choose(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("reading the lead ledger: %w", err)
 	}
+	f.known = map[uuid.UUID]bool{}
+	for _, e := range ledger {
+		f.known[e.LeadID] = true
+	}
 	if ledger, err = f.ours(ctx, tx, ledger); err != nil {
 		return err
 	}
 	f.ids = pipeline.AssignIDs(f.result.Leads, ledger, newID)
+	for _, id := range f.ids.IDs {
+		f.known[id] = true
+	}
 	return nil
 }
 
-// assign gives the folded leads their ids and writes the ledger.
-func (f *folded) assign(ctx context.Context, tx pgx.Tx) error {
-	if err := f.choose(ctx, tx); err != nil {
-		return err
-	}
+// remember writes into the ledger which keys have which leads' ids now.
+func (f *folded) remember(ctx context.Context, tx pgx.Tx) error {
 	var kinds, accounts, values []string
 	var ids []uuid.UUID
 	var times []time.Time

@@ -8,8 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const reconcileWaitSQL = `select pg_advisory_xact_lock(hashtextextended('trunkline.reconcile.' || @org::text, 0))`
-
 const queueTakeSQL = `
 delete from ops.reconcile_queue
 where record_id = any(@ids)
@@ -33,13 +31,5 @@ func (r *Reconciler) FoldNow(ctx context.Context, tx pgx.Tx, org uuid.UUID, reco
 	}
 	// The commit is the caller's and all but done.
 	r.tellSped(f)
-	return nil
-}
-
-// lockFold waits until nobody else folds records of the organisation, and keeps them away until the transaction ends.
-func lockFold(ctx context.Context, tx pgx.Tx, org uuid.UUID) error {
-	if _, err := tx.Exec(ctx, reconcileWaitSQL, pgx.StrictNamedArgs{"org": org}); err != nil {
-		return fmt.Errorf("taking the reconcile lock: %w", err)
-	}
 	return nil
 }

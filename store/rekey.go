@@ -99,6 +99,7 @@ func rekey(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) ([]keyName, e
 			}
 		}
 	}
+	f.rekeyed = f.rekeyed || len(drop.records)+len(add.records) > 0
 	if err := drop.exec(ctx, tx, f, recordKeysDeleteSQL); err != nil {
 		return nil, fmt.Errorf("dropping keys: %w", err)
 	}
