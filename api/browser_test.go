@@ -34,7 +34,7 @@ func withPage(t *testing.T) func(*Config) {
 func withLists(t *testing.T, lists *store.DB) func(*Config) {
 	t.Helper()
 	return func(c *Config) {
-		db := c.Leads.(*store.DB)
+		db := c.Keys.(*store.DB)
 		lists := cmp.Or(lists, db)
 		queue, err := jobs.NewQueue(db.Pool, c.Log)
 		if err != nil {

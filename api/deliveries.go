@@ -10,11 +10,6 @@ import (
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
-// Deliveries lists what is sent to destinations.
-type Deliveries interface {
-	Deliveries(ctx context.Context, q store.DeliveryQuery) ([]store.DeliveryRow, int64, error)
-}
-
 // deliveryAttributes hold no phone: the lead has it, for whoever may read leads.
 type deliveryAttributes struct {
 	Destination string  `json:"destination"`
@@ -71,9 +66,14 @@ func (s *Server) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	if err := invalid(items); err != nil {
 		return err
 	}
-	ctx, cancel := query(r)
-	defer cancel()
-	list, total, err := s.cfg.Deliveries.Deliveries(ctx, q)
+	var (
+		list  []store.DeliveryRow
+		total int64
+	)
+	err = s.read(r, func(ctx context.Context, from store.Reader) (err error) {
+		list, total, err = from.Deliveries(ctx, q)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -77,11 +78,14 @@ func (s *Server) listAgents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := s.cfg.Now()
-	ctx, cancel := query(r)
-	defer cancel()
-	page, err := s.cfg.Agents.Agents(ctx, organisation(r), store.AgentQuery{
+	asked := store.AgentQuery{
 		DayStart: dayStart(now, s.cfg.Zone), Offset: p.offset(), Limit: p.limit,
 		Team: pipeline.CleanText(values.Get("teamId")),
+	}
+	var page store.AgentPage
+	err = s.read(r, func(ctx context.Context, from store.Reader) (err error) {
+		page, err = from.Agents(ctx, organisation(r), asked)
+		return err
 	})
 	if err != nil {
 		return err

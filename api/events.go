@@ -5,17 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/google/uuid"
-
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/apiwrite"
 )
-
-// HistoryReader reads what happened, of one organisation.
-type HistoryReader interface {
-	CallEvents(ctx context.Context, org uuid.UUID, query store.EventQuery) (store.EventPage, error)
-	Timeline(ctx context.Context, org uuid.UUID, query store.TimelineQuery) (store.TimelinePage, error)
-}
 
 func eventResource(e *store.CallEvent) resource {
 	attributes := eventAttributes{
@@ -52,9 +44,11 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err := invalid(items); err != nil {
 		return err
 	}
-	ctx, cancel := query(r)
-	defer cancel()
-	page, err := s.cfg.History.CallEvents(ctx, organisation(r), asked)
+	var page store.EventPage
+	err = s.read(r, func(ctx context.Context, from store.Reader) (err error) {
+		page, err = from.CallEvents(ctx, organisation(r), asked)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -89,13 +83,15 @@ func (s *Server) leadTimeline(w http.ResponseWriter, r *http.Request) error {
 	if err := invalid(append(items, more...)); err != nil {
 		return err
 	}
-	ctx, cancel := query(r)
-	defer cancel()
-	lead, err := s.cfg.Leads.Lead(ctx, organisation(r), id)
-	if err != nil {
+	var page store.TimelinePage
+	err = s.read(r, func(ctx context.Context, from store.Reader) error {
+		lead, err := from.Lead(ctx, organisation(r), id)
+		if err != nil {
+			return err
+		}
+		page, err = from.Timeline(ctx, organisation(r), store.TimelineQuery{Lead: lead.ID, After: after, Limit: limit + 1})
 		return err
-	}
-	page, err := s.cfg.History.Timeline(ctx, organisation(r), store.TimelineQuery{Lead: lead.ID, After: after, Limit: limit + 1})
+	})
 	if err != nil {
 		return err
 	}

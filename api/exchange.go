@@ -67,24 +67,33 @@ type responseWriter struct {
 	bytes  int64
 	// gzip tells that the client takes compressed answers.
 	gzip bool
+	// before is told the status before anything is written; nil where nobody wants to know.
+	before func(status int)
 }
 
 // WriteHeader notes the status.
 func (w *responseWriter) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status = status
-	}
+	w.begin(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write notes the size.
 func (w *responseWriter) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
+	w.begin(http.StatusOK)
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
 	return n, err
+}
+
+// begin notes the status that an answer begins with.
+func (w *responseWriter) begin(status int) {
+	if w.status != 0 || status < http.StatusOK {
+		return
+	}
+	w.status = status
+	if w.before != nil {
+		w.before(status)
+	}
 }
 
 // Unwrap serves http.ResponseController.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ type Check struct {
 	Name string
 	// Run returns nil when all is well. Its error goes to the log only.
 	Run func(ctx context.Context) error
+	// Optional is a check that is shown and decides nothing: all is served without what it looks at. Whoever runs that logs it.
+	Optional bool
 }
 
 // checkTimeout bounds all checks of one answer, which run side by side.
@@ -90,7 +93,7 @@ func (h *health) note(states map[string]checkState, failures map[string]error) {
 		was, known := h.last[name]
 		h.last[name] = state
 		switch {
-		case state == was, !known && state == checkOK:
+		case state == was, !known && state == checkOK, h.optional(name):
 		case state == checkOK:
 			h.log.Info("readiness check passes again", "check", name)
 		default:
@@ -120,19 +123,24 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) error {
 		states[name] = state
 	}
 	answer, status := healthAnswer{Status: "ready", Checks: states}, http.StatusOK
-	if !allOK(states) {
+	if !s.health.allOK(states) {
 		answer.Status, status = "unready", http.StatusServiceUnavailable
 	}
 	return writeJSON(w, status, answer)
 }
 
-func allOK(states map[string]checkState) bool {
-	for _, state := range states {
-		if state != checkOK {
+// allOK tells whether all pass that have to.
+func (h *health) allOK(states map[string]checkState) bool {
+	for name, state := range states {
+		if state != checkOK && !h.optional(name) {
 			return false
 		}
 	}
 	return true
+}
+
+func (h *health) optional(name string) bool {
+	return slices.ContainsFunc(h.checks, func(c Check) bool { return c.Name == name && c.Optional })
 }
 
 type statusAttributes struct {
@@ -144,7 +152,7 @@ type statusAttributes struct {
 // status is the contract's public word on the service: 200 as long as it answers.
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	word := "operational"
-	if !allOK(s.health.run()) {
+	if !s.health.allOK(s.health.run()) {
 		word = "degraded"
 	}
 	return writeSingle(w, r, http.StatusOK, resource{ID: "status", Type: "status", Attributes: statusAttributes{

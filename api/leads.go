@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -141,13 +142,15 @@ func (s *Server) listLeads(w http.ResponseWriter, r *http.Request) error {
 	if err := invalid(items); err != nil {
 		return err
 	}
-	ctx, cancel := query(r)
-	defer cancel()
 	asked := store.LeadQuery{Search: search, LeadFilter: filter, After: after, Offset: p.offset(), Limit: p.limit}
 	if after != (store.Position{}) {
 		asked.Limit++
 	}
-	page, err := s.cfg.Leads.Leads(ctx, organisation(r), asked)
+	var page store.LeadPage
+	err = s.read(r, func(ctx context.Context, from store.Reader) (err error) {
+		page, err = from.Leads(ctx, organisation(r), asked)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -168,9 +171,11 @@ func (s *Server) getLead(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return notFound()
 	}
-	ctx, cancel := query(r)
-	defer cancel()
-	lead, err := s.cfg.Leads.Lead(ctx, organisation(r), id)
+	var lead store.LeadDetail
+	err := s.read(r, func(ctx context.Context, from store.Reader) (err error) {
+		lead, err = from.Lead(ctx, organisation(r), id)
+		return err
+	})
 	if err != nil {
 		return err
 	}

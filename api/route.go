@@ -64,6 +64,7 @@ func (rt *route) serve(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		rt.server.fail(w, r, err)
 		return
 	}
+	rt.server.noteWrite(w, r, ex)
 	if err := rt.handle(w, r); err != nil {
 		rt.server.fail(w, r, err)
 	}

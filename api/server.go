@@ -18,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trunkline/trunkline/api/console"
-	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/tracing"
 	"github.com/trunkline/trunkline/sync/vendorapi"
 )
@@ -35,17 +34,6 @@ const (
 	// queryTimeout lies above the database's own limit on a statement (25 s) and below writeTimeout.
 	queryTimeout = 27 * time.Second
 )
-
-// LeadReader reads leads of one organisation.
-type LeadReader interface {
-	Leads(ctx context.Context, org uuid.UUID, query store.LeadQuery) (store.LeadPage, error)
-	Lead(ctx context.Context, org, id uuid.UUID) (store.LeadDetail, error)
-}
-
-// AgentReader reads agents of one organisation.
-type AgentReader interface {
-	Agents(ctx context.Context, org uuid.UUID, query store.AgentQuery) (store.AgentPage, error)
-}
 
 // Config is what the server needs. Without a mark a field is required.
 type Config struct {
@@ -66,17 +54,16 @@ type Config struct {
 	// store.HashReceiverToken.
 	FixedTokens map[[sha256.Size]byte]uuid.UUID
 
-	Leads   LeadReader
-	Agents  AgentReader
+	// Reads is what requests that only read are answered from: see Server.read.
+	Reads   Reads
 	Keys    KeyChecker
 	Tokens  TokenReader
 	Intake  Intake
 	Convoso Parser
 	// ConvosoFrom are the networks whose addresses may post as Convoso (CONVOSO_ALLOW_CIDRS); optional, any may.
 	ConvosoFrom []netip.Prefix
-	// History and Writes are what beside the plain reads works on; optional, there are no such routes without them.
-	History HistoryReader
-	Writes  Writer
+	// Writes is what writes to leads and calls work on; optional, there are no such routes without it.
+	Writes Writer
 	// Rates is where requests of keys are counted; optional, no key has a limit without it.
 	Rates RateLeaser
 	// Quotas is where the requests of a month are counted of keys that have a quota; optional, no key has one without it.
@@ -89,8 +76,6 @@ type Config struct {
 	Backfills Backfiller
 	// Webhooks is what /v1/app-webhooks works on; optional, there are no such routes without it.
 	Webhooks *Webhooks
-	// Deliveries is what /v1/deliveries shows; optional, there is no such route without it.
-	Deliveries Deliveries
 	// Page is the status page; optional, there is none without it.
 	Page *console.Site
 	// Checks are what readyz asks, beside whether the server is draining.
@@ -106,7 +91,7 @@ type Config struct {
 func (c *Config) missing() error {
 	var faults []error
 	for name, absent := range map[string]bool{
-		"Log": c.Log == nil, "Now": c.Now == nil, "Leads": c.Leads == nil, "Agents": c.Agents == nil, "Keys": c.Keys == nil,
+		"Log": c.Log == nil, "Now": c.Now == nil, "Reads": c.Reads == nil, "Keys": c.Keys == nil,
 		"Tokens": c.Tokens == nil, "Intake": c.Intake == nil, "Convoso": c.Convoso == nil, "Metrics": c.Metrics == nil,
 		"DefaultOrg": c.APIKey != "" && c.DefaultOrg == uuid.Nil,
 	} {
@@ -193,10 +178,8 @@ func (s *Server) routes() {
 	s.handle("GET /v1/leads", keyed, s.listLeads)
 	s.handle("GET /v1/leads/{id}", keyed, s.getLead)
 	s.handle("GET /v1/dialer/agents", keyed, s.listAgents)
-	if s.cfg.History != nil {
-		s.handle("GET /v1/leads/{id}/timeline", keyed, s.leadTimeline)
-		s.handle("GET /v1/dialer/events", keyed, s.listEvents)
-	}
+	s.handle("GET /v1/leads/{id}/timeline", keyed, s.leadTimeline)
+	s.handle("GET /v1/dialer/events", keyed, s.listEvents)
 	if s.cfg.Writes != nil {
 		s.handle("POST /v1/leads", keyed, s.createLead)
 		s.handle("PATCH /v1/leads/{id}", keyed, s.patchLead)
@@ -224,9 +207,7 @@ func (s *Server) routes() {
 	if s.cfg.Webhooks != nil {
 		s.webhookRoutes()
 	}
-	if s.cfg.Deliveries != nil {
-		s.handle("GET /v1/deliveries", operating, s.listDeliveries)
-	}
+	s.handle("GET /v1/deliveries", operating, s.listDeliveries)
 
 	if s.cfg.Page != nil {
 		s.pageRoutes()

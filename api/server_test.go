@@ -120,15 +120,15 @@ func TestHealth(t *testing.T) {
 	hang := make(chan struct{})
 	t.Cleanup(func() { close(hang) })
 	w := newWorld(t, func(c *Config) {
-		c.Checks = append(c.Checks, Check{"schema", func(context.Context) error {
+		c.Checks = append(c.Checks, Check{Name: "schema", Run: func(context.Context) error {
 			if err := schema.Load(); err != nil {
 				return *err
 			}
 			return nil
-		}})
+		}}, Check{Name: "replica", Optional: true, Run: func(context.Context) error { return errors.New("it is away") }})
 	}).start()
-	if got := w.call("GET", "/readyz", ""); got.status != 200 {
-		t.Errorf("ready: %d %s", got.status, got.body)
+	if got := w.call("GET", "/readyz", ""); got.status != 200 || !strings.Contains(string(got.body), `"replica":"failed"`) {
+		t.Errorf("ready, without what it can do without: %d %s", got.status, got.body)
 	}
 	if got := w.call("GET", "/v1/status", ""); got.status != 200 || !strings.Contains(string(got.body), `"operational"`) {
 		t.Errorf("status: %d %s", got.status, got.body)
@@ -148,12 +148,12 @@ func TestHealth(t *testing.T) {
 		t.Errorf("status: %d %s", got.status, got.body)
 	}
 	schema.Store(nil)
-	w.server.health.checks = append(w.server.health.checks, Check{"hanging", func(context.Context) error { <-hang; return nil }})
+	w.server.health.checks = append(w.server.health.checks, Check{Name: "hanging", Run: func(context.Context) error { <-hang; return nil }})
 	started := time.Now()
 	if got := w.call("GET", "/readyz", ""); got.status != 503 || time.Since(started) > 3*time.Second {
 		t.Errorf("a check that hangs: %d after %s", got.status, time.Since(started))
 	}
-	w.server.health.checks = w.server.health.checks[:2]
+	w.server.health.checks = w.server.health.checks[:3]
 	w.server.SetDraining()
 	if got := w.call("GET", "/readyz", ""); got.status != 503 || !strings.Contains(string(got.body), `"serving":"failed"`) {
 		t.Errorf("draining: %d %s", got.status, got.body)
@@ -347,7 +347,7 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty configuration was taken")
 	}
-	for _, name := range []string{"Log", "Now", "Leads", "Keys", "Intake", "Metrics", "DefaultOrg"} {
+	for _, name := range []string{"Log", "Now", "Reads", "Keys", "Intake", "Metrics", "DefaultOrg"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
 		}

@@ -24,7 +24,7 @@ func newHookWorld(t *testing.T, edit ...func(*Config)) (*world, *webhook.Keyring
 	keys := webhook.NewKeyring(filepath.Join(t.TempDir(), "webhook.key"))
 	w := newWorld(t, append(edit, func(c *Config) {
 		c.Webhooks = &Webhooks{
-			Store: c.Leads.(*store.DB), Keys: keys, Guard: &webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+			Store: c.Keys.(*store.DB), Keys: keys, Guard: &webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		}
 	})...)
 	return w.start(), keys

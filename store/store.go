@@ -37,6 +37,8 @@ type DB struct {
 	// Erased keeps out what is told of erased people. Nil keeps out nothing; whatever lands records in earnest has one.
 	Erased *ErasureGuard
 
+	// patience is how long a connection is waited for; zero for acquireTimeout.
+	patience time.Duration
 	// beat is the newest heartbeat that this process has committed.
 	beat atomic.Pointer[Heartbeat]
 }
@@ -51,6 +53,10 @@ type PoolOptions struct {
 	Name string
 	// Statement is how long a statement may take; zero for 25 s.
 	Statement time.Duration
+	// ReadOnly has the server refuse writes.
+	ReadOnly bool
+	// Prepare is asked before a connection is handed out; see pgxpool.Config.PrepareConn. Nil asks nobody.
+	Prepare func(ctx context.Context, conn *pgx.Conn) (valid bool, err error)
 }
 
 // statementLimit is how long a statement may take where nothing else is said.
@@ -66,6 +72,7 @@ func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, er
 	cfg.MaxConns = o.MaxConns
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	cfg.PrepareConn = o.Prepare
 	params := cfg.ConnConfig.RuntimeParams
 	for name, value := range map[string]string{
 		"application_name":                    o.Name,
@@ -78,6 +85,9 @@ func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, er
 		if _, set := params[name]; !set {
 			params[name] = value
 		}
+	}
+	if o.ReadOnly {
+		params["default_transaction_read_only"] = "on"
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -104,7 +114,7 @@ func (db *DB) InTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
 }
 
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	acquireCtx, cancel := context.WithTimeout(ctx, acquireTimeout)
+	acquireCtx, cancel := context.WithTimeout(ctx, cmp.Or(db.patience, acquireTimeout))
 	defer cancel()
 	conn, err := db.Pool.Acquire(acquireCtx)
 	if err != nil {

@@ -54,6 +54,8 @@ type Config struct {
 	// Lookback is how far the hourly second look reaches, Rules are those of every organisation: see status.Read.
 	Lookback time.Duration
 	Rules    pipeline.Rules
+	// Replica tells how the replica stands, false where there is none; optional.
+	Replica func() (store.ReplicaState, bool)
 	// AdminToken is what a person signs in with; empty where nobody can.
 	AdminToken vendorapi.Secret
 	Version    string
@@ -244,6 +246,11 @@ func (s *Site) status(ctx context.Context) (*status.Status, error) {
 		s.countOrgs(ctx)
 		st, err := status.Read(ctx, s.cfg.DB, s.cfg.Lookback, &s.cfg.Rules)
 		if err == nil {
+			if s.cfg.Replica != nil {
+				if state, there := s.cfg.Replica(); there {
+					st.AddReplica(state)
+				}
+			}
 			ended := s.cfg.DB.Now()
 			s.mu.Lock()
 			if generation >= s.last.generation {

@@ -35,6 +35,8 @@ type Status struct {
 	// BadPosts counts posts that nobody understood, Obligations the do-not-call orders that no dialler has confirmed yet.
 	BadPosts    int `json:"bad_posts"`
 	Obligations int `json:"do_not_call_open"`
+	// Replica is nil where there is none.
+	Replica *Replica `json:"replica,omitempty"`
 
 	// At is when it was read (UTC).
 	At time.Time `json:"at"`

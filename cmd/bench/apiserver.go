@@ -36,7 +36,7 @@ func startAPI(ctx context.Context, b *base, intake api.Intake) (addr string, sto
 		Now: time.Now, Version: "bench",
 		APIKey: apiKey, DefaultOrg: org.ID,
 		FixedTokens: map[[sha256.Size]byte]uuid.UUID{store.HashReceiverToken(receiverToken): org.ID},
-		Leads:       b.DB, Agents: b.DB, Keys: b.DB, Tokens: b.DB, Intake: intake,
+		Reads:       &store.Reads{Primary: b.DB}, Keys: b.DB, Tokens: b.DB, Intake: intake,
 		Convoso: api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
 		Metrics: prometheus.NewRegistry(),
 	})

@@ -20,6 +20,7 @@ type config struct {
 type generalConfig struct {
 	DatabaseURL       vendorapi.Secret `env:"DATABASE_URL" help:"Postgres to use; empty starts a private one in TRUNKLINE_DATA_DIR"`
 	DatabaseDirectURL vendorapi.Secret `env:"DATABASE_DIRECT_URL" help:"the same database without a pooler, for jobs and migrations; empty takes DATABASE_URL"`
+	ReadDatabaseURL   vendorapi.Secret `env:"TRUNKLINE_READ_DATABASE_URL" help:"a replica of the same database, for what the API only reads, and for exports; empty reads from DATABASE_URL"`
 	DataDir           string           `env:"TRUNKLINE_DATA_DIR, default=.trunkline" help:"directory of the private Postgres"`
 	PGBin             string           `env:"TRUNKLINE_PG_BIN" help:"directory of Postgres' programs; empty looks in the usual places"`
 

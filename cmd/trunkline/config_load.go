@@ -168,8 +168,7 @@ func secretText(env map[string]string, name string) (string, error) {
 
 // reserved are names of interface.md that later features use; setting them is no fault.
 var reserved = []string{
-	"TRUNKLINE_TEST_DATABASE_URL", "TRUNKLINE_TEST_FULL", "TRUNKLINE_READ_DATABASE_URL",
-	"TRUNKLINE_ACCOUNTS_FILE",
+	"TRUNKLINE_TEST_DATABASE_URL", "TRUNKLINE_TEST_FULL", "TRUNKLINE_ACCOUNTS_FILE",
 }
 
 // unknownNames finds TRUNKLINE_ names that nobody reads: most likely misspelt ones. Kubernetes puts a service's addresses
@@ -194,7 +193,7 @@ func (c *config) addressFaults() []error {
 	for _, a := range []struct {
 		name string
 		text vendorapi.Secret
-	}{{"DATABASE_URL", c.General.DatabaseURL}, {"DATABASE_DIRECT_URL", c.General.DatabaseDirectURL}} {
+	}{{"DATABASE_URL", c.General.DatabaseURL}, {"DATABASE_DIRECT_URL", c.General.DatabaseDirectURL}, {"TRUNKLINE_READ_DATABASE_URL", c.General.ReadDatabaseURL}} {
 		if a.text != "" && !isDatabase(a.text.Reveal()) {
 			faults = append(faults, fault{a.name, "must be the address of a Postgres database, such as postgres://user@host/database"})
 		}

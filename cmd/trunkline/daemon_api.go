@@ -28,12 +28,17 @@ func (d *daemon) buildAPI(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if d.cfg.General.Roles.api {
+		if err := d.db.openReplica(ctx, &d.cfg.General, poolConns, d.metrics.readsDone); err != nil {
+			return err
+		}
+	}
 	lists, err := d.db.openLists(ctx)
 	if err != nil {
 		return err
 	}
 	site, err := console.New(console.Config{
-		DB: d.db.DB, Lists: lists, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, Rules: rules, AdminToken: d.cfg.General.AdminToken, Version: versionText(),
+		DB: d.db.DB, Lists: lists, Log: d.log, Lookback: d.cfg.IPSCAPE.Lookback.Duration, Rules: rules, AdminToken: d.cfg.General.AdminToken, Version: versionText(), Replica: d.replicaState,
 		Actions: &jobs.Operator{DB: d.db.DB, Queue: d.queue, Backfills: backfiller, Replayer: d.replayer(pagePatience), Patience: pagePatience},
 	})
 	if err != nil {
@@ -42,20 +47,33 @@ func (d *daemon) buildAPI(ctx context.Context) (err error) {
 	d.server, err = api.New(api.Config{
 		Log: d.log, Now: d.now, Version: versionText(), Zone: d.cfg.General.Timezone.Location,
 		AdminToken: d.cfg.General.AdminToken, APIKey: d.cfg.General.APIKey, DefaultOrg: d.org.ID, FixedTokens: fixed,
-		Leads: d.db.DB, Agents: d.db.DB, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
+		Reads: &store.Reads{Primary: d.db.DB, Replica: d.db.replica}, Keys: d.db.DB, Tokens: d.db.DB, Intake: d.intake,
 		Convoso:         api.ConvosoSettings(func(uuid.UUID) convoso.Settings { return settings }),
 		ConvosoFrom:     d.cfg.Convoso.AllowCIDRs,
 		LendWorksSecret: d.cfg.LendWorks.WebhookSecret,
-		History:         d.db.DB, Rates: d.db.DB, Quotas: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
-		Backfills:  backfiller,
-		Webhooks:   &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
-		Deliveries: d.db.DB,
-		Page:       site,
-		Checks: []api.Check{
-			{Name: "database", Run: d.db.Writable},
-			{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},
-		},
-		Metrics: d.registry, Trace: d.trace,
+		Rates:           d.db.DB, Quotas: d.db.DB, Writes: store.NewWriter(d.db.DB, d.fold), Region: string(d.cfg.General.Region),
+		Backfills: backfiller,
+		Webhooks:  &api.Webhooks{Store: d.db.DB, Guard: d.cfg.webhookGuard(), Keys: d.cfg.webhookKeys()},
+		Page:      site,
+		Checks:    d.checks(),
+		Metrics:   d.registry, Trace: d.trace,
 	})
 	return err
+}
+
+// checks are what readyz asks. The API answers without its replica.
+func (d *daemon) checks() []api.Check {
+	checks := []api.Check{
+		{Name: "database", Run: d.db.Writable},
+		{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, d.db.direct) }},
+	}
+	if d.db.replica != nil {
+		checks = append(checks, api.Check{Name: "replica", Optional: true, Run: func(context.Context) error {
+			if s := d.db.replica.State(); s.Trouble != "" {
+				return s.Cause
+			}
+			return nil
+		}})
+	}
+	return checks
 }

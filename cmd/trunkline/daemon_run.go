@@ -59,6 +59,9 @@ func (d *daemon) start(ctx context.Context) error {
 	d.background.Go(func() { d.watchDatabase(loops) })
 	if roles.api {
 		d.intake.Start()
+		if d.db.replica != nil {
+			d.background.Go(func() { d.db.replica.Run(loops) })
+		}
 		d.addr = d.server.Serve(d.listener)
 	}
 	d.log.Info("trunkline is up", "version", versionText(), "addr", d.addr, "streams", len(d.streams), "destinations", d.engine.Destinations())

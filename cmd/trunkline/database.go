@@ -25,6 +25,8 @@ type database struct {
 	direct *pgxpool.Pool
 	// lists is what the status page reads rows from, nil outside of a daemon.
 	lists *pgxpool.Pool
+	// replica is what requests and exports are read from where there is one, nil else.
+	replica *store.Replica
 	// private is the Postgres of our own, nil when DATABASE_URL names one.
 	private *embedded.Server
 	// demo is the session that keeps other demos away, nil outside of one.
@@ -106,6 +108,18 @@ func (d *database) openLists(ctx context.Context) (*store.DB, error) {
 	return &store.DB{Pool: d.lists, Log: d.Log, Clock: d.Clock}, nil
 }
 
+// openReplica opens connections to the replica, where one is named. observe is told what became of each read.
+func (d *database) openReplica(ctx context.Context, g *generalConfig, conns int32, observe func(outcome string)) (err error) {
+	dsn := g.ReadDatabaseURL.Reveal()
+	if dsn == "" {
+		return nil
+	}
+	if d.replica, err = store.OpenReplica(ctx, d.DB, dsn, conns, observe); err != nil {
+		return withCode(exitConfig, fault{"TRUNKLINE_READ_DATABASE_URL", "cannot be used"})
+	}
+	return nil
+}
+
 // Close ends the connections and stops the private Postgres, unless another daemon still uses it.
 func (d *database) Close(ctx context.Context) error {
 	if d.DB != nil {
@@ -113,6 +127,9 @@ func (d *database) Close(ctx context.Context) error {
 	}
 	if d.lists != nil {
 		d.lists.Close()
+	}
+	if d.replica != nil {
+		d.replica.Close()
 	}
 	if d.direct != nil {
 		d.direct.Close()

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/trunkline/trunkline/migrations"
+	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/store/export"
 )
 
@@ -111,7 +113,9 @@ func (p *program) export(ctx context.Context, c *config, o *export.Options, out 
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	err = p.exportFrom(ctx, d, o, out)
+	if err = d.openReplica(ctx, &c.General, 1, nil); err == nil {
+		err = p.exportFrom(ctx, d, o, out)
+	}
 	return errors.Join(interrupted(ctx, err), d.Close(context.WithoutCancel(ctx)))
 }
 
@@ -122,19 +126,40 @@ func (p *program) exportFrom(ctx context.Context, d *database, o *export.Options
 	if err != nil && (!errors.As(err, &denied) || denied.Code != "42501") {
 		return withCode(exitDatabase, err)
 	}
+	if d.replica != nil {
+		// What goes wrong here is in the log, and no reason to fail.
+		if conn, err := d.replica.Conn(ctx, store.ReplicaMostBehind); err == nil {
+			err = p.exportOn(ctx, conn, o, out)
+			conn.Release()
+			if !store.EndedByReplica(err) {
+				return err
+			}
+			if toStdout(out) {
+				return fmt.Errorf("%w: rows that the replica removes ended the export; give --out, and it begins again on DATABASE_URL by itself", err)
+			}
+			fmt.Fprintln(p.stderr, "the replica ended the export, which begins again on DATABASE_URL:", store.Loggable(err))
+		}
+	}
 	conn, err := d.direct.Acquire(ctx)
 	if err != nil {
 		return withCode(exitDatabase, fmt.Errorf("connecting: %w", err))
 	}
 	defer conn.Release()
+	return p.exportOn(ctx, conn, o, out)
+}
+
+func toStdout(out string) bool { return out == "" || out == "-" }
+
+func (p *program) exportOn(ctx context.Context, conn *pgxpool.Conn, o *export.Options, out string) error {
 	show := p.showRows(o.Relation)
 	o.Progress = show.at
 	var rows int64
+	var err error
 	write := func(w io.Writer) (err error) {
 		rows, err = export.Export(ctx, conn.Conn(), w, *o)
 		return err
 	}
-	if out == "" || out == "-" {
+	if toStdout(out) {
 		err = write(p.stdout)
 	} else {
 		err = wholeFile(out, write)

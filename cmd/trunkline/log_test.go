@@ -41,7 +41,7 @@ func TestConfigShowsNothingInvalid(t *testing.T) {
 		p := &program{stdout: &out, stderr: &talk, environ: []string{
 			"IPSCAPE_BASE_URL=https://user:hunter2@x/?token=abcdef", "DATABASE_URL=postgres://u:hunter2@h:port/d", "IPSCAPE_RATE=3",
 			"DATABASE_DIRECT_URL=mysql://u:hunter2@h/d?x=y", "IPSCAPE_EXTRA_HEADERS=X-Gate=hunter2", "CONVOLO_AGENTS=hunter2",
-			"CONVOSO_ORG_TOKEN=hunter2\n",
+			"CONVOSO_ORG_TOKEN=hunter2\n", "TRUNKLINE_READ_DATABASE_URL=postgres://u:hunter2@h/d?sslmode=perhaps",
 		}}
 		args := []string{"config"}
 		if asJSON {
@@ -56,10 +56,10 @@ func TestConfigShowsNothingInvalid(t *testing.T) {
 				t.Errorf("json %t: %s shows:\n%s", asJSON, hidden, text)
 			}
 		}
-		if strings.Count(out.String(), "[invalid]") != 4 {
-			t.Errorf("json %t: want four values marked as invalid:\n%s", asJSON, out.String())
+		if strings.Count(out.String(), "[invalid]") != 5 {
+			t.Errorf("json %t: want five values marked as invalid:\n%s", asJSON, out.String())
 		}
-		for _, name := range []string{"IPSCAPE_BASE_URL", "DATABASE_URL", "DATABASE_DIRECT_URL", "CONVOLO_AGENTS", "CONVOSO_ORG_TOKEN"} {
+		for _, name := range []string{"IPSCAPE_BASE_URL", "DATABASE_URL", "DATABASE_DIRECT_URL", "CONVOLO_AGENTS", "CONVOSO_ORG_TOKEN", "TRUNKLINE_READ_DATABASE_URL"} {
 			if !strings.Contains(talk.String(), name+": ") {
 				t.Errorf("no fault names %s:\n%s", name, talk.String())
 			}

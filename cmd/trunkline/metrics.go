@@ -28,6 +28,7 @@ type metrics struct {
 	// second counts what a second look found otherwise than we had it, budget is what each vendor's accounts may be asked.
 	second *prometheus.CounterVec
 	budget *prometheus.GaugeVec
+	reads  *prometheus.CounterVec
 }
 
 func (d *daemon) buildMetrics(context.Context) error {
@@ -67,9 +68,12 @@ func (d *daemon) buildMetrics(context.Context) error {
 	m.budget = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "trunkline_vendor_budget_requests_per_second", Help: "Requests a second that a vendor's account may be asked; 0 = as many as we like.",
 	}, []string{"vendor"})
+	m.reads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "trunkline_replica_reads_total", Help: "Reads of the API that might go to the replica; all but those served went to the primary, for this reason.",
+	}, []string{"outcome"})
 	d.metrics = m
 	for _, c := range []prometheus.Collector{
-		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, m.speed, m.second, m.budget,
+		m.requests, m.took, m.rows, m.outcomes, m.webhooks, m.records, m.foldTook, m.speed, m.second, m.budget, m.reads, newReplicaCollector(d.replicaState),
 		newStateCollector(d.db.DB, d.unmapped),
 		driftCollector{d.db.DB, func() []store.StreamKey { return d.driftable(pipeline.SourceIPSCAPE) }},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -108,6 +108,7 @@ func TestSecretsNeverShow(t *testing.T) {
 		"TRUNKLINE_WEBHOOK_ALLOW_CIDRS": "127.0.0.0/8", "DIALEDIN_TIMEOUT": "1s", "DIALEDIN_RECONCILE_DELAY": "1s", "CONVOLO_TIMEOUT": "1s", "IPSCAPE_TIMEOUT": "2s",
 	})
 	r.env["DATABASE_URL"] = withPassword(t, r.dsn, dbPassword)
+	r.env["TRUNKLINE_READ_DATABASE_URL"] = r.env["DATABASE_URL"]
 	secrets := map[string]string{
 		"TRUNKLINE_API_KEY": apiKey, "TRUNKLINE_ADMIN_TOKEN": adminToken, "DATABASE_URL's password": dbPassword,
 	}

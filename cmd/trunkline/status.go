@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trunkline/trunkline/api/status"
+	"github.com/trunkline/trunkline/store"
 )
 
 func (p *program) statusCommand() *cobra.Command {
@@ -23,6 +24,9 @@ func (p *program) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if err := d.openReplica(ctx, &c.General, 1, nil); err != nil {
+					return err
+				}
 				for {
 					s, err := status.Read(ctx, d.DB, c.IPSCAPE.Lookback.Duration, &rules)
 					if watch && ctx.Err() != nil {
@@ -30,6 +34,9 @@ func (p *program) statusCommand() *cobra.Command {
 					}
 					if err != nil {
 						return err
+					}
+					if d.replica != nil {
+						s.AddReplica(d.replicaNow(ctx))
 					}
 					if asJSON {
 						err = printJSON(p.stdout, s)
@@ -51,6 +58,17 @@ func (p *program) statusCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// statusPatience is for how long a look at the state waits for the replica to catch up.
+const statusPatience = 2 * time.Second
+
+// replicaNow tells how the replica stands, as this process finds it; a daemon's own word is in its metrics.
+func (d *database) replicaNow(ctx context.Context) store.ReplicaState {
+	if conn, err := d.replica.Conn(ctx, statusPatience); err == nil {
+		conn.Release()
+	}
+	return d.replica.State()
 }
 
 // showStatus prints a status. Watched, it takes the place of the one before at once, so that nothing flickers.

@@ -103,6 +103,9 @@ func (s statusScreen) counts(st *status.Status) {
 		fmt.Fprintf(s.w, "webhooks: endpoints %d, failing %d, switched off %d; deliveries waiting %d, given up %d\n",
 			st.Webhooks.Endpoints, st.Webhooks.Failing, st.Webhooks.Disabled, st.Webhooks.Pending, st.Webhooks.Failed)
 	}
+	if st.Replica != nil {
+		fmt.Fprintln(s.w, st.Replica.Text())
+	}
 	for i := range st.Backfills {
 		b := &st.Backfills[i]
 		p := &b.Progress

@@ -16,20 +16,9 @@ func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // startCluster makes a cluster in a short temporary directory. Nothing in it must survive, so nothing waits for the disk.
 func startCluster(ctx context.Context) (dsn func(string) string, stop func() error, err error) {
-	base := os.TempDir()
-	if os.Geteuid() == 0 || len(base) > 40 {
-		base = "/tmp" // short enough for a socket, and open to the user that root's server runs as
-	}
-	dir, err := os.MkdirTemp(base, "trunkline-test-")
+	dir, release, err := clusterDir(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make test directory: %w", err)
-	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the server's user passes through
-		return nil, nil, fmt.Errorf("open test directory: %w", err)
-	}
-	release, err := watch(ctx, dir)
-	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, nil, err
 	}
 	server, err := embedded.Start(ctx, embedded.Config{
 		Dir:    dir,
@@ -45,6 +34,24 @@ func startCluster(ctx context.Context) (dsn func(string) string, stop func() err
 	// The watcher ends the server in immediate mode and removes its files: faster than asking the server politely, and the
 	// same path is used when the test process is killed.
 	return server.DSN, release, nil
+}
+
+// clusterDir makes a directory for a cluster. release ends the server in it and removes it; the end of the process does so too.
+func clusterDir(ctx context.Context) (dir string, release func() error, err error) {
+	base := os.TempDir()
+	if os.Geteuid() == 0 || len(base) > 40 {
+		base = "/tmp" // short enough for a socket, and open to the user that root's server runs as
+	}
+	if dir, err = os.MkdirTemp(base, "trunkline-test-"); err != nil {
+		return "", nil, fmt.Errorf("make test directory: %w", err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the server's user passes through
+		return "", nil, fmt.Errorf("open test directory: %w", err)
+	}
+	if release, err = watch(ctx, dir); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, release, nil
 }
 
 // watchScript waits until the test process has gone, which closes its end of the pipe on standard input, however it went.
