@@ -60,27 +60,27 @@ func newLimiter(cfg *Config, gone *absence) *limiter {
 	return &limiter{leaser: cfg.Rates, now: cfg.Now, log: cfg.Log, gone: gone, keys: map[uuid.UUID]*keyLease{}}
 }
 
-// quota is what the headers tell.
-type quota struct {
+// allowance is what a key has left of its sliding minute, as the headers tell it.
+type allowance struct {
 	limit, remaining int
 	resets           time.Time
 	allowed          bool
 }
 
 // take takes one request of a key.
-func (l *limiter) take(ctx context.Context, key uuid.UUID, limit int) (quota, error) {
+func (l *limiter) take(ctx context.Context, key uuid.UUID, limit int) (allowance, error) {
 	k := l.key(key, limit)
 	if err := l.gone.lock(&k.mu); err != nil {
-		return quota{}, err
+		return allowance{}, err
 	}
 	defer k.mu.Unlock()
 	now := l.now()
 	if (k.left == 0 || !now.Before(k.lease.Until)) && !now.Before(k.dry) {
 		if err := l.renew(ctx, key, k, now); err != nil {
-			return quota{}, err
+			return allowance{}, err
 		}
 	}
-	q := quota{limit: limit, remaining: k.lease.Left, resets: k.frees}
+	q := allowance{limit: limit, remaining: k.lease.Left, resets: k.frees}
 	if k.left > 0 && now.Before(k.lease.Until) {
 		k.left--
 		q.allowed = true

@@ -140,9 +140,12 @@ func insertAPIKey(ctx context.Context, tx pgx.Tx, k APIKey) error {
 	return err
 }
 
-const keyByPrefixSQL = `
+// keySelectSQL is the beginning of what reads keys, with the columns in scanAPIKey's order.
+const keySelectSQL = `
 select key_id, coalesce(family_id, key_id), org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
-from ops.api_keys
+from ops.api_keys`
+
+const keyByPrefixSQL = keySelectSQL + `
 where prefix = @prefix`
 
 // APIKeyByPrefix returns the key with this prefix, revoked and expired ones too, or ErrNotFound. The caller compares the
@@ -160,9 +163,7 @@ func (db *DB) APIKeyByPrefix(ctx context.Context, prefix string) (APIKey, error)
 	return key, nil
 }
 
-const keysListSQL = `
-select key_id, coalesce(family_id, key_id), org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
-from ops.api_keys
+const keysListSQL = keySelectSQL + `
 order by created_at, key_id`
 
 // APIKeys lists the keys of every organisation, oldest first.
@@ -182,9 +183,7 @@ func (db *DB) APIKeys(ctx context.Context) ([]APIKey, error) {
 	return keys, nil
 }
 
-const keyLockSQL = `
-select key_id, coalesce(family_id, key_id), org_id, name, prefix, secret_hash, level, tier, coalesce(monthly_quota, 0), created_at, expires_at, revoked_at, rotated_to, last_used_at
-from ops.api_keys
+const keyLockSQL = keySelectSQL + `
 where key_id = @key_id
 for update`
 
