@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,79 +11,6 @@ import (
 
 	"github.com/trunkline/trunkline/store/storetest"
 )
-
-// TestWholeFileBehindLinks: a link named as --out stays one, and what it points to is replaced as a whole, or made; a failure leaves
-// both as they were.
-func TestWholeFileBehindLinks(t *testing.T) {
-	t.Parallel()
-	write := func(text string, err error) func(io.Writer) error {
-		return func(w io.Writer) error {
-			_, werr := io.WriteString(w, text)
-			return errors.Join(werr, err)
-		}
-	}
-	for _, there := range []bool{true, false} {
-		dir, elsewhere := t.TempDir(), t.TempDir()
-		target, link, second := filepath.Join(elsewhere, "data.csv"), filepath.Join(dir, "link.csv"), filepath.Join(dir, "second.csv")
-		if there {
-			if err := os.WriteFile(target, []byte("before"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		// One link by its whole path, and one to that, relative.
-		if err := errors.Join(os.Symlink(target, link), os.Symlink("link.csv", second)); err != nil {
-			t.Fatal(err)
-		}
-		broken := errors.New("broken off")
-		if err := wholeFile(second, write("half", broken)); !errors.Is(err, broken) {
-			t.Errorf("a failure came out as %v", err)
-		}
-		if text, err := os.ReadFile(target); there && string(text) != "before" || !there && !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("after a failure the file holds %q, %v", text, err)
-		}
-		if err := wholeFile(second, write("after", nil)); err != nil {
-			t.Fatal(err)
-		}
-		if text, err := os.ReadFile(target); err != nil || string(text) != "after" {
-			t.Errorf("the file holds %q, %v", text, err)
-		}
-		for _, l := range []string{link, second} {
-			if info, err := os.Lstat(l); err != nil || info.Mode()&os.ModeSymlink == 0 {
-				t.Errorf("%s is no link any more, %v", l, err)
-			}
-		}
-		for _, d := range []string{dir, elsewhere} {
-			if left, _ := filepath.Glob(filepath.Join(d, ".*.part")); len(left) > 0 {
-				t.Errorf("left behind: %v", left)
-			}
-		}
-	}
-}
-
-// TestWholeFileBehindALinkedDirectory: ".." in a link is the parent of the directory where the link lies, whatever name leads there.
-func TestWholeFileBehindALinkedDirectory(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	at := func(parts ...string) string { return filepath.Join(append([]string{dir}, parts...)...) }
-	err := errors.Join(os.MkdirAll(at("data", "today"), 0o700), os.Mkdir(at("work"), 0o700),
-		os.Symlink(at("data", "today"), at("work", "now")), os.Symlink("../leads.csv", at("data", "today", "link.csv")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(w io.Writer) error {
-		_, err := io.WriteString(w, "rows")
-		return err
-	}
-	if err := wholeFile(at("work", "now", "link.csv"), write); err != nil {
-		t.Fatal(err)
-	}
-	if text, err := os.ReadFile(at("data", "leads.csv")); err != nil || string(text) != "rows" {
-		t.Errorf("what the link points to holds %q, %v", text, err)
-	}
-	if left, _ := filepath.Glob(at("work", "*.csv")); len(left) > 0 {
-		t.Errorf("written beside the link to the directory: %v", left)
-	}
-}
 
 // TestExport writes views as an analyst, whole or not at all.
 func TestExport(t *testing.T) {
@@ -143,6 +68,7 @@ grant select on analytics.slow to trunkline_analyst`)
 		{exitFailed, "no view or table is called \"ops.deliveries\"", []string{"ops.deliveries", "--out", out}},
 		{exitUsage, "--format is missing", []string{"leads"}},
 		{exitUsage, "--format must be", []string{"leads", "--format", "xlsx"}},
+		{exitUsage, "--no-clobber goes with --out", []string{"leads", "--format", "csv", "--no-clobber"}},
 		{exitUsage, "--from must be a date", []string{"leads", "--format", "csv", "--from", "yesterday"}},
 		{exitUsage, "--to must be later", []string{"leads", "--format", "csv", "--from", "2026-03-02", "--to", "2026-03-02"}},
 	} {
@@ -151,7 +77,11 @@ grant select on analytics.slow to trunkline_analyst`)
 		}
 	}
 	onlyFile("before")
-	if got := export("organisations", "-o", out); got.code != exitDone || got.stdout != "" {
+	if got := export("organisations", "-o", out, "--no-clobber"); got.code != exitFailed || !strings.Contains(got.stderr, "is there already") {
+		t.Errorf("to a file that has to be kept: %s", got)
+	}
+	onlyFile("before")
+	if got := export("organisations", "-o", out); got.code != exitDone || got.stdout != "" || !strings.Contains(got.stderr, "was there before and is replaced") {
 		t.Errorf("to a file: %s", got)
 	}
 	onlyFile(whole)
