@@ -84,7 +84,7 @@ func (s *Site) speed(w http.ResponseWriter, r *http.Request) error {
 	if q.Step != "" {
 		view.Lead += " Only those " + q.Step + " " + bucketName(q.From, q.To) + "."
 	}
-	list := table{Caption: "Leads", Hidden: true, Empty: "No such lead.", Cols: cols("~Lead", "Came", "#Ordered", "#Sent", "#Accepted", "#Dialled", "#Answered")}
+	list := table{Caption: "Leads", Hidden: true, Empty: "No such lead.", Cols: cols("~Lead", "Came", "#Ready", "#Sent", "#Accepted", "#Dialled", "#Answered")}
 	for i := range rows {
 		l := &rows[i]
 		id := idLink(l.LeadID.String(), "/ui/deliveries?lead="+l.LeadID.String())

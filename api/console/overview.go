@@ -82,7 +82,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 	for _, step := range []struct {
 		name string
 		s    *float64
-	}{{"ordered", st.Speed.Ready}, {"sent", st.Speed.Sent}, {"accepted", st.Speed.Accepted}, {"first dialled", st.Speed.Dialled}, {"first answered", st.Speed.Answered}} {
+	}{{"ready", st.Speed.Ready}, {"sent", st.Speed.Sent}, {"accepted", st.Speed.Accepted}, {"dialled", st.Speed.Dialled}, {"answered", st.Speed.Answered}} {
 		if step.s != nil {
 			v.SpeedText = append(v.SpeedText, fact{step.name, text(span(time.Duration(*step.s * float64(time.Second))))})
 		}

@@ -75,7 +75,7 @@ func (s *Site) webhooks(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := table{
 		Caption: "Deliveries", Empty: "No such delivery.",
-		Cols: cols("~Delivery", "State", "~Event", "~To", "#Tries", "Ordered", "Next", "Settled", "~Outcome"),
+		Cols: cols("~Delivery", "State", "~Event", "~To", "#Attempts", "Created", "Next", "Settled", "~Outcome"),
 	}
 	for i := range rows {
 		d := &rows[i]
