@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
@@ -82,7 +83,7 @@ func (s *Site) deliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := table{
 		Caption: "Deliveries", Hidden: true, Empty: "No such delivery.",
-		Cols: cols("Delivery", "State", "To", "Operation", "~Why", "Lead", "#Tries", "Ordered", "~Error"),
+		Cols: cols("Delivery", "State", "To", "Operation", "~Why", "Lead", "#Attempts", "Created", "~Error"),
 	}
 	for i := range rows {
 		list.Rows = append(list.Rows, deliveryCells(&rows[i]))
@@ -102,7 +103,7 @@ func deliveryCells(d *store.DeliveryRow) []cell {
 		lead = shortLink("Deliveries of lead", *d.LeadID, "/ui/deliveries?lead="+d.LeadID.String())
 	}
 	id := shortLink("Delivery", d.ID, "/ui/deliveries/"+d.ID.String())
-	return []cell{id, stateCell(d.State), text(d.Destination), text(d.Operation), text(why), lead, count(d.Attempts), at(d.CreatedAt), soft(deref(d.Error))}
+	return []cell{id, stateCell(d.State), text(d.Destination), text(d.Operation), text(why), lead, count(d.Attempts), at(d.CreatedAt), soft(status.RefusalText(d))}
 }
 
 // short is enough of an id to tell rows of one page apart: its end, for ids that rise with time begin alike.
@@ -158,31 +159,53 @@ func (s *Site) delivery(w http.ResponseWriter, r *http.Request) error {
 		lead = idLink(d.LeadID.String(), "/ui/deliveries?lead="+d.LeadID.String())
 	}
 	view.Facts = some(
-		fact{"Delivery", code(d.ID.String())}, fact{"Reason", text(d.Reason)}, fact{"Waits for", text(d.Hold)}, fact{"Not before", at(d.NotBefore)},
-		fact{"Lead", lead}, fact{"Phone", code(pipeline.MaskPhone(d.Phone))}, fact{"Class", text(string(d.Class))}, fact{"Tries", count(d.Attempts)},
-		fact{"Ordered", at(d.CreatedAt)}, fact{"Sending", at(d.SendingAt)}, fact{"Settled", at(d.SettledAt)}, fact{"Too old", at(d.ExpiresAt)},
+		fact{"Delivery", code(d.ID.String())}, fact{"Reason", text(d.Reason)}, fact{"Refused by", text(status.RefusedBy(d, attempts))}, fact{"Waits for", text(d.Hold)}, fact{"Not before", at(d.NotBefore)},
+		fact{"Lead", lead}, fact{"Phone", code(pipeline.MaskPhone(d.Phone))}, fact{"Class", text(string(d.Class))}, fact{"Attempts", count(d.Attempts)},
+		fact{"Created", at(d.CreatedAt)}, fact{"Sending", at(d.SendingAt)}, fact{"Settled", at(d.SettledAt)}, fact{"Expires", at(d.ExpiresAt)},
 		fact{"Their id", code(d.ExternalID)}, fact{"Error", text(d.Error)},
 	)
+	if view.Tables, err = requestTables(attempts); err != nil {
+		return err
+	}
+	view.Buttons, view.Commands = deliveryActions(d)
+	return s.render(w, http.StatusOK, "detail", view)
+}
+
+// requestTables lists the requests made for a delivery, and the checks before each, the latest first.
+func requestTables(attempts []store.DeliveryAttempt) ([]table, error) {
 	requests := table{
 		Caption: "Requests made for it", Empty: "No request has been made for it.",
-		Cols: cols("#No.", "Kind", "Began", "Took", "Outcome", "~Request", "~Answer", "~Checks"),
+		Cols: cols("#No.", "Kind", "Began", "Took", "Outcome", "~Request", "~Answer"),
 	}
-	for _, a := range attempts {
+	var tables []table
+	for i := range attempts {
+		a := &attempts[i]
 		took := cell{}
 		if a.FinishedAt != nil {
 			took = text(a.FinishedAt.Sub(a.StartedAt).Round(time.Millisecond).String())
 		}
-		checks := string(a.Checks)
-		if checks == "{}" {
-			checks = ""
-		}
 		requests.Rows = append(requests.Rows, []cell{
-			count(a.Attempt), text(string(a.Kind)), at(a.StartedAt), took, stateCell(deref(a.Outcome)), code(a.Request), code(deref(a.Detail)), code(checks),
+			count(a.Attempt), text(string(a.Kind)), at(a.StartedAt), took, stateCell(deref(a.Outcome)), code(a.Request), code(deref(a.Detail)),
 		})
+		checks, err := status.Checks(a.Checks)
+		if err != nil {
+			return nil, err
+		}
+		if len(checks) == 0 {
+			continue // a search has none
+		}
+		t := table{Caption: fmt.Sprintf("Checks before request %d", a.Attempt), Cols: cols("Check", "Verdict", "~Why", "When")}
+		for k := range checks {
+			verdict := text(checks[k].Verdict)
+			if !checks[k].Passed() {
+				verdict.Class = "bad"
+			}
+			t.Rows = append(t.Rows, []cell{code(checks[k].Name), verdict, text(checks[k].Why), at(a.StartedAt)})
+		}
+		tables = append(tables, t)
 	}
-	view.Tables = []table{requests}
-	view.Buttons, view.Commands = deliveryActions(d)
-	return s.render(w, http.StatusOK, "detail", view)
+	slices.Reverse(tables)
+	return append([]table{requests}, tables...), nil
 }
 
 // deliveryActions are what can be done to a delivery in its state, and the commands that do the same.
@@ -190,7 +213,7 @@ func deliveryActions(d *pipeline.Delivery) (buttons []button, commands []string)
 	id := d.ID.String()
 	path := "/ui/deliveries/" + id + "/"
 	commands = []string{"trunkline deliveries show " + id}
-	retry := button{Action: path + "retry", Label: "Send it again"}
+	retry := button{Action: path + "retry", Label: "Send it again (ready)"}
 	if d.Class == pipeline.ClassRings {
 		retry.Warn, retry.Grave = fmt.Sprintf("I know that this hands the lead to %s once more, and that its phone may ring", d.Destination), true
 	}
@@ -198,8 +221,8 @@ func deliveryActions(d *pipeline.Delivery) (buttons []button, commands []string)
 	switch d.State {
 	case pipeline.DeliveryUnknown:
 		buttons = []button{
-			{Action: path + "confirmed", Label: "It arrived", Warn: "I have looked at " + d.Destination + ": it arrived"},
-			{Action: path + "rejected", Label: "It did not arrive", Warn: "I have looked at " + d.Destination + ": it did not, and shall not be sent again"},
+			{Action: path + "confirmed", Label: "It arrived (confirmed)", Warn: "I have looked at " + d.Destination + ": it arrived"},
+			{Action: path + "rejected", Label: "It did not arrive (rejected)", Warn: "I have looked at " + d.Destination + ": it did not, and shall not be sent again"},
 			retry, cancelled,
 		}
 		commands = append(commands, "trunkline deliveries resolve "+id+" --as confirmed", "trunkline deliveries resolve "+id+" --as rejected",

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -125,7 +126,7 @@ func (p *program) printDeliveries(list []store.DeliveryRow, total int64, asJSON 
 		}
 		age := time.Since(list[i].CreatedAt).Round(time.Second).String()
 		lines = append(lines, []string{
-			r.ID.String(), r.Destination, r.Operation, orDash(r.LeadID), r.State, orDash(why), fmt.Sprint(r.Attempts), r.CreatedAt, age, orDash(r.Error),
+			r.ID.String(), r.Destination, r.Operation, orDash(r.LeadID), r.State, orDash(why), fmt.Sprint(r.Attempts), r.CreatedAt, age, orDash(status.RefusalText(&list[i])),
 		})
 	}
 	if asJSON {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
@@ -79,6 +80,7 @@ func (p *program) showDelivery(ctx context.Context, d *database, id uuid.UUID, a
 	fmt.Fprintf(p.stdout, "%s %s to %s: %s\n", shown.ID, shown.Operation, shown.Destination, shown.State)
 	for _, line := range [][2]string{
 		{"reason", shown.Reason},
+		{"refused by", status.RefusedBy(v, attempts)},
 		{"waits for", shown.Hold},
 		{"not before", shown.NotBefore},
 		{"lead", shown.LeadID},
@@ -95,11 +97,27 @@ func (p *program) showDelivery(ctx context.Context, d *database, id uuid.UUID, a
 	}
 	for _, a := range shown.Requests {
 		fmt.Fprintf(p.stdout, "\n%d. %s at %s: %s\n", a.Attempt, a.Kind, a.StartedAt, orDash(a.Outcome))
-		for _, line := range [][2]string{{"request", a.Request}, {"answer", a.Detail}, {"checks", string(a.Checks)}} {
-			if line[1] != "" && line[1] != "{}" {
+		for _, line := range [][2]string{{"request", a.Request}, {"answer", a.Detail}} {
+			if line[1] != "" {
 				fmt.Fprintf(p.stdout, "  %-10s  %s\n", line[0], line[1])
 			}
 		}
+		if err := p.printChecks(a.Checks); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// printChecks prints a line for each check before a request.
+func (p *program) printChecks(kept json.RawMessage) error {
+	checks, err := status.Checks(kept)
+	if err != nil {
+		return err
+	}
+	var lines [][]string
+	for i := range checks {
+		lines = append(lines, []string{"  " + checks[i].Name, checks[i].Verdict, checks[i].Why})
+	}
+	return section(p.stdout, []string{"  CHECK", "VERDICT", "WHY"}, lines)
 }

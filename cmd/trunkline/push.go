@@ -175,15 +175,7 @@ func (p *program) printPreview(d *pipeline.Delivery, v *deliver.Preview, asJSON 
 	for _, note := range out.Notes {
 		fmt.Fprintln(p.stdout, "  "+note)
 	}
-	verdicts := map[string]string{}
-	if err := json.Unmarshal(out.Checks, &verdicts); err != nil {
-		return fmt.Errorf("reading the checks: %w", err)
-	}
-	var lines [][]string
-	for _, name := range slices.Sorted(maps.Keys(verdicts)) {
-		lines = append(lines, []string{name, verdicts[name]})
-	}
-	return section(p.stdout, []string{"CHECK", "VERDICT"}, lines)
+	return p.printChecks(out.Checks)
 }
 
 // pushCounts is a dry run over many leads.

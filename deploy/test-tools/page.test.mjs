@@ -104,7 +104,8 @@ test('the demo', { timeout: 300_000 }, async () => {
   const daemon = await Daemon.start('demo');
   try {
     await daemon.synced();
-    await tour(daemon, { overview: '/', delivery: async (page) => (await page.goto(`${daemon.url}/ui/deliveries`), first('/ui/deliveries/')(page)) }, 'few');
+    const deliveryIn = (state) => async (page) => (await page.goto(`${daemon.url}/ui/deliveries?state=${state}`), first('/ui/deliveries/')(page));
+    await tour(daemon, { overview: '/', delivery: deliveryIn('confirmed'), refused: deliveryIn('rejected') }, 'few');
 
     const { page, faults } = await watched(browser, daemon.url, signedIn(daemon));
     await page.goto(`${daemon.url}/`);

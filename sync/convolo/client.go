@@ -46,8 +46,7 @@ const opStartCall = "StartCall"
 func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadView, params map[string]string) (pipeline.Outcome, error) {
 	body, notes, reason := c.callBody(ref, lead, params)
 	if reason != "" {
-		return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: reason},
-			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: reason}
+		return vendorapi.Withheld(c.api.Vendor, opStartCall, reason)
 	}
 	outcome, err := c.send(ctx, body, c.personal(lead, params))
 	if outcome.State == pipeline.OutcomeConfirmed {
@@ -60,8 +59,7 @@ func (c *Client) StartCall(ctx context.Context, ref string, lead pipeline.LeadVi
 func (c *Client) send(ctx context.Context, body map[string]string, personal []string) (pipeline.Outcome, error) {
 	raw, err := c.encode(body)
 	if err != nil {
-		return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: ReasonBadParameter},
-			&vendorapi.Error{Vendor: c.api.Vendor, Op: opStartCall, Kind: vendorapi.Refused, Code: ReasonBadParameter}
+		return vendorapi.Withheld(c.api.Vendor, opStartCall, ReasonBadParameter)
 	}
 	resp, err := c.api.Masking(personal).Do(ctx, vendorapi.Request{
 		Op: opStartCall, Method: http.MethodPost, Lane: vendorapi.Live, Push: true, Body: raw, ContentType: "application/json",

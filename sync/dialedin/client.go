@@ -93,6 +93,9 @@ func (c *Client) push(ctx context.Context, op operation, form url.Values, person
 
 // unsent reports a request that was never made.
 func (c *Client) unsent(op operation, state pipeline.OutcomeState, reason string) (pipeline.Outcome, error) {
+	if state == pipeline.OutcomeRejected {
+		return vendorapi.Withheld(c.api.Vendor, op.name, reason)
+	}
 	return pipeline.Outcome{State: state, Reason: reason},
 		&vendorapi.Error{Vendor: c.api.Vendor, Op: op.name, Kind: kindOf(state, op), Code: reason}
 }

@@ -183,8 +183,8 @@ func TestNothingIsSent(t *testing.T) {
 		if outcome.State != pipeline.OutcomeRejected || outcome.Reason != tc.reason {
 			t.Errorf("%s: outcome %+v, want rejected %s", tc.name, outcome, tc.reason)
 		}
-		if e := vendorError(t, err); e.Kind != vendorapi.Refused || e.Sent || e.Code != tc.reason {
-			t.Errorf("%s: error %+v", tc.name, e)
+		if e := vendorError(t, err); e.Kind != vendorapi.Refused || e.Sent || e.Code != tc.reason || !strings.Contains(e.Error(), ": refused by us, not sent, code ") || outcome.Detail != pipeline.DetailWithheld {
+			t.Errorf("%s: error %v, detail %q", tc.name, e, outcome.Detail)
 		}
 	}
 	if _, _, err := c.Search(t.Context(), ""); err == nil {

@@ -153,8 +153,7 @@ var keyForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 func (c *Client) send(ctx context.Context, p push) (pipeline.Outcome, error) {
 	body, err := json.Marshal(p.body)
 	if err != nil || p.key != "" && !keyForm.MatchString(p.key) {
-		return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: vendorapi.ReasonBadRequest},
-			&vendorapi.Error{Vendor: c.api.Vendor, Op: p.op, Kind: vendorapi.Refused, Code: vendorapi.ReasonBadRequest}
+		return vendorapi.Withheld(c.api.Vendor, p.op, vendorapi.ReasonBadRequest)
 	}
 	resp, err := c.api.Masking(p.personal).Do(ctx, vendorapi.Request{
 		Op: p.op, Method: p.method, Path: p.path, Header: c.header(p.key), Body: body, ContentType: "application/json",

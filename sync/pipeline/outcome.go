@@ -33,6 +33,9 @@ type Outcome struct {
 	Detail string
 }
 
+// DetailWithheld is the Detail of what we refuse to send by ourselves, so that nobody takes it for the destination's answer.
+const DetailWithheld = "nothing was sent: Trunkline refused it by itself"
+
 // Note adds notes to the Detail.
 func (o *Outcome) Note(notes []string) {
 	if o.Detail != "" {

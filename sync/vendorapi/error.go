@@ -59,7 +59,7 @@ type Error struct {
 // Error renders the failure for logs and stored errors.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s", e.Vendor, e.Op, e.Kind)
+	fmt.Fprintf(&b, "%s %s: %s", e.Vendor, e.Op, e.said())
 	if e.Status != 0 {
 		fmt.Fprintf(&b, ", status %d", e.Status)
 	}
@@ -76,6 +76,17 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %q", e.Detail)
 	}
 	return b.String()
+}
+
+// said is the kind in words, which tell the vendor's no from our own.
+func (e *Error) said() string {
+	switch {
+	case e.Kind != Refused || e.Err != nil && e.Sent:
+		return e.Kind.String()
+	case !e.Sent && e.Status == 0:
+		return "refused by us, not sent"
+	}
+	return "refused by the vendor"
 }
 
 // Unwrap returns the cause.

@@ -56,6 +56,12 @@ func OutcomeOf(err error, wrongAddress string) pipeline.Outcome {
 	return o
 }
 
+// Withheld is what a push comes to that we refuse by ourselves, because the vendor could not take it: nothing leaves.
+func Withheld(vendor, op, reason string) (pipeline.Outcome, error) {
+	return pipeline.Outcome{State: pipeline.OutcomeRejected, Reason: reason, Detail: pipeline.DetailWithheld},
+		&Error{Vendor: vendor, Op: op, Kind: Refused, Code: reason}
+}
+
 // WrongAddress tells whether the status of an answer to a push says that our URL is wrong: stop and alert, and give up
 // nothing that was to be sent.
 func WrongAddress(status int) bool {

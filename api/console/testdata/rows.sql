@@ -47,7 +47,8 @@ cross join lateral (select now() - i % 1400 * interval '1 minute' as at) d
 cross join lateral (select * from (values ('convolo', 'start_call', 'rings'), ('dialedin', 'insert_lead', 'rings'), ('lendworks', 'insert_lead', 'keyed'), ('dialedin', 'dnc_add', 'repeatable')) v (destination, operation, class) offset i % 4 limit 1) k
 cross join lateral (select (array['confirmed', 'confirmed', 'confirmed', 'ready', 'rejected', 'unknown', 'cancelled', 'confirmed', 'expired'])[1 + i % 9] as state) s;
 insert into ops.delivery_attempts (delivery_id, attempt, kind, daemon_id, request, checks, outcome, detail, started_at, finished_at)
-select id, 1, 'send', gen_random_uuid(), 'POST /rest/v1/ext/add_call_api/ phone=+*********23&name=***&note=<script>alert(1)</script>', '{"age": "ok", "call_window": "ok", "do_not_call": "ok"}', state, 'status 200 {"ok":true}', created_at,
+select id, 1, 'send', gen_random_uuid(), 'POST /rest/v1/ext/add_call_api/ phone=+*********23&name=***&note=<script>alert(1)</script>', '{"age": "ok", "call_window": "ok", "do_not_call": "ok"}', state,
+  case reason when 'not_nanp' then 'nothing was sent: Trunkline refused it by itself' else 'status 200 {"ok":true}' end, created_at,
   created_at + interval '312 milliseconds'
 from ops.deliveries where state <> 'ready';
 
