@@ -83,7 +83,7 @@ func (s *Site) backfill(w http.ResponseWriter, r *http.Request) error {
 		fact{"Backfill", code(id.String())}, fact{"From", at(b.Range.From)}, fact{"To", at(b.Range.To)}, fact{"Window", text(span(b.Window))},
 		fact{"Filters", code(strings.Join(filters, " "))},
 		fact{"Windows", text(fmt.Sprintf("%d: %d done, %d running, %d waiting, %d failed, %d cancelled", p.Windows, p.Done, p.Running, p.Waiting, p.Failed, p.Cancelled))},
-		fact{"Rows", text(fmt.Sprintf("%s, of which %s were new or changed; %s items in quarantine; %s pages", number(p.Rows), number(p.Changed), number(p.Quarantined), number(p.Pages)))},
+		fact{"Rows", text(fmt.Sprintf("%s, of them new or changed %s; %s in quarantine; %s", number(p.Rows), number(p.Changed), many(p.Quarantined, "item", "items"), many(p.Pages, "page", "pages")))},
 		fact{"Pace", text(fmt.Sprintf("%.0f rows/s over the last minute", p.RowsPerSecond))}, fact{"Time left", text(timeLeft(p))},
 		fact{"Ordered", at(b.CreatedAt)}, fact{"By", text(b.Actor)}, fact{"Began", at(b.StartedAt)}, fact{"Ended", at(b.FinishedAt)}, fact{"Error", text(b.Error)},
 	)

@@ -66,6 +66,14 @@ func number(n int64) string {
 	return out.String()
 }
 
+// many writes a count with its thousands apart, and its word.
+func many(n int64, one, more string) string {
+	if n == 1 {
+		more = one
+	}
+	return number(n) + " " + more
+}
+
 func deref(s *string) string {
 	if s == nil {
 		return ""

@@ -107,9 +107,7 @@ func (v *overview) streamLine(i int, st *status.Stream) streamLine {
 	if st.State.Lag > 0 {
 		l.Lag = span(st.State.Lag)
 	}
-	if st.Changes > 0 {
-		l.Share = fmt.Sprintf("%.1f%% of %s changes came within the look-back of %s", 100*float64(st.Covered)/float64(st.Changes), number(st.Changes), span(v.Lookback))
-	}
+	l.Share = st.ChangesText(v.Lookback)
 	return l
 }
 
@@ -203,7 +201,7 @@ func openBackfillOf(b *store.Backfill) openBackfill {
 	return openBackfill{
 		Backfill: *b, Page: "/ui/backfills/" + b.ID.String(), Left: timeLeft(p), Ended: p.Done + p.Failed + p.Cancelled,
 		Text: string(b.Source) + " " + strings.Join(b.Streams, ", ") + ", " + b.Range.From.Format(time.DateOnly) + " to " + b.Range.To.Format(time.DateOnly),
-		Pace: fmt.Sprintf("%s rows, %.0f rows/s", number(p.Rows), p.RowsPerSecond),
+		Pace: fmt.Sprintf("%s, %.0f rows/s", many(p.Rows, "row", "rows"), p.RowsPerSecond),
 	}
 }
 

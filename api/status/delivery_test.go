@@ -19,8 +19,10 @@ func TestChecksInWords(t *testing.T) {
 	t.Parallel()
 	got, err := Checks([]byte(`{"zodiac": "taurus", "phone": "none that is valid", "age": "ok", "key": "not_needed"}`))
 	want := []Check{
-		{"age", "ok", "it is not too old to be sent"}, {"key", "not_needed", "this operation does not need it"},
-		{"phone", "none that is valid", "in the way: none that is valid"}, {"zodiac", "taurus", ""},
+		{"age", "ok", "it is not too old to be sent"},
+		{"key", "not_needed", "this operation does not need it"},
+		{"phone", "none that is valid", "in the way: none that is valid"},
+		{"zodiac", "taurus", ""},
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, %s", err, diff)

@@ -119,12 +119,12 @@ func sweepLine(st *store.StreamStatus) string {
 	if st.Sweep != nil {
 		line := "waits"
 		if !st.Sweep.StartedAt.IsZero() {
-			line = fmt.Sprintf("%d rows since %s", st.Sweep.Rows, when(st.Sweep.StartedAt))
+			line = fmt.Sprintf("%s since %s", Many(st.Sweep.Rows, "row", "rows"), when(st.Sweep.StartedAt))
 		}
 		parts = append(parts, line)
 	}
 	if !st.SweptAt.IsZero() {
-		parts = append(parts, fmt.Sprintf("last ended %s, %d rows", when(st.SweptAt), st.SweptRows))
+		parts = append(parts, fmt.Sprintf("last ended %s, %s", when(st.SweptAt), Many(st.SweptRows, "row", "rows")))
 	}
 	return strings.Join(parts, "; ")
 }

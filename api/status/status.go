@@ -76,6 +76,23 @@ type Stream struct {
 	Late  bool                `json:"-"`
 }
 
+// ChangesText says how well the second look does; empty where nothing was measured. Few changes are counted: a share of them would look
+// surer than it is.
+func (s *Stream) ChangesText(lookback time.Duration) string {
+	if s.Changes == 0 {
+		return ""
+	}
+	share := fmt.Sprintf("%d", s.Covered)
+	if s.Changes >= 100 {
+		share = fmt.Sprintf("%.1f%%", 100*float64(s.Covered)/float64(s.Changes))
+	}
+	back := lookback.String()
+	if hours := int(lookback.Hours()); lookback == time.Duration(hours)*time.Hour {
+		back = fmt.Sprintf("%dh", hours)
+	}
+	return fmt.Sprintf("%s of %s came within the look-back of %s", share, Many(s.Changes, "change", "changes"), back)
+}
+
 // Delivery counts deliveries of one kind in one state. Reason is why they ended so, Hold what they wait for; either may be empty.
 type Delivery struct {
 	Destination string    `json:"destination"`
@@ -182,7 +199,7 @@ func (s *Status) FirstLine() string {
 }
 
 // Many writes a count with its word.
-func Many(n int, one, more string) string {
+func Many[N int | int64](n N, one, more string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/walk"
@@ -120,7 +121,7 @@ func (p *program) printDryRun(r *dryRunReport, filtered bool, pages int64) error
 	case filtered:
 		about = "at most"
 	}
-	fmt.Fprintf(p.stdout, "\n%d windows, %s %d pages", len(r.Windows), about, pages)
+	fmt.Fprintf(p.stdout, "\n%s, %s %s", status.Many(len(r.Windows), "window", "windows"), about, status.Many(pages, "page", "pages"))
 	switch {
 	case r.RequestsPerSecond > 0:
 		took := time.Duration(float64(pages) / r.RequestsPerSecond * float64(time.Second)).Round(time.Second)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 )
 
@@ -180,7 +181,7 @@ func printBackfill(w io.Writer, b *store.Backfill, troubled []windowRow) error {
 		{"RANGE", fmt.Sprintf("%s to %s in windows of %s", when(b.Range.From), when(b.Range.To), b.Window)},
 		{"FILTERS", orDash(strings.Join(filters, " "))},
 		{"WINDOWS", fmt.Sprintf("%d: %d done, %d failed, %d running, %d waiting, %d cancelled", q.Windows, q.Done, q.Failed, q.Running, q.Waiting, q.Cancelled)},
-		{"ROWS", fmt.Sprintf("%d, of which %d were new or changed; %d items in quarantine; %d pages", q.Rows, q.Changed, q.Quarantined, q.Pages)},
+		{"ROWS", fmt.Sprintf("%d, of them new or changed %d; %s in quarantine; %s", q.Rows, q.Changed, status.Many(q.Quarantined, "item", "items"), status.Many(q.Pages, "page", "pages"))},
 		{"RATE", fmt.Sprintf("%.0f rows/s over the last minute", q.RowsPerSecond)},
 		{"LEFT", timeLeft(q)},
 		{"ORDERED", when(b.CreatedAt) + " by " + b.Actor},

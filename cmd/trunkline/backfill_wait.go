@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
@@ -119,7 +120,7 @@ func (p *program) waitForBackfill(ctx context.Context, d *database, id uuid.UUID
 // backfillEnded says how a backfill ended, and with which code.
 func (p *program) backfillEnded(b *store.Backfill) error {
 	q := &b.Progress
-	fmt.Fprintf(p.stderr, "backfill %s: %d of %d windows, %d rows\n", b.State, q.Done, q.Windows, q.Rows)
+	fmt.Fprintf(p.stderr, "backfill %s: %d of %s, %s\n", b.State, q.Done, status.Many(q.Windows, "window", "windows"), status.Many(q.Rows, "row", "rows"))
 	switch {
 	case b.State == store.BackfillDone:
 		return nil
@@ -180,7 +181,7 @@ func (p *program) tellWindows(ctx context.Context, d *database, b *store.Backfil
 		if !w.Range.From.IsZero() {
 			span = when(w.Range.From) + " to " + when(w.Range.To)
 		}
-		line := fmt.Sprintf("window %d/%d %s: %s %s, %d rows", len(told.seen), b.Progress.Windows, w.State, w.Stream, span, w.Rows)
+		line := fmt.Sprintf("window %d/%d %s: %s %s, %s", len(told.seen), b.Progress.Windows, w.State, w.Stream, span, status.Many(w.Rows, "row", "rows"))
 		if w.State == "failed" {
 			line += ": " + w.Error
 		}

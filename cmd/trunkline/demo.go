@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/walk"
 )
@@ -215,7 +216,7 @@ func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed tim
 	}
 	// Before the counts: a webhook that has been answered is among them.
 	if n := len(box.Convolo().Pending()) + len(box.LendWorks().Pending()); n > 0 {
-		waiting = append(waiting, fmt.Sprintf("%d webhooks to come", n))
+		waiting = append(waiting, status.Many(n, "webhook", "webhooks")+" to come")
 	}
 	counts, err := d.db.Counts(ctx)
 	if err != nil {
@@ -225,10 +226,10 @@ func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed tim
 		waiting = append(waiting, "statistics of campaigns")
 	}
 	if counts.PostsOpen > 0 {
-		waiting = append(waiting, fmt.Sprintf("%d posts to read", counts.PostsOpen))
+		waiting = append(waiting, status.Many(counts.PostsOpen, "post", "posts")+" to read")
 	}
 	if counts.Unfolded > 0 {
-		waiting = append(waiting, fmt.Sprintf("%d records to fold", counts.Unfolded))
+		waiting = append(waiting, status.Many(counts.Unfolded, "record", "records")+" to fold")
 	}
 	deliveries, err := d.db.DeliveryCounts(ctx, d.db.Pool)
 	if err != nil {
@@ -237,7 +238,7 @@ func waitingFor(ctx context.Context, d *daemon, box *runningSandbox, changed tim
 	for _, n := range deliveries {
 		switch n.State {
 		case "ready", "sending", "unknown":
-			waiting = append(waiting, fmt.Sprintf("%d deliveries %s at %s", n.Count, n.State, n.Destination))
+			waiting = append(waiting, fmt.Sprintf("%s %s at %s", status.Many(n.Count, "delivery", "deliveries"), n.State, n.Destination))
 		}
 	}
 	return waiting, fmt.Sprint(deliveries), nil

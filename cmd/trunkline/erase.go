@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/ipscape"
 	"github.com/trunkline/trunkline/sync/pipeline"
@@ -149,7 +150,7 @@ func (p *program) eraseWaiting() func(left int64) {
 	return func(left int64) {
 		if time.Since(last) >= eraseTalk {
 			last = time.Now()
-			fmt.Fprintf(p.stderr, "waiting: %d posts and records that came before are still to be read\n", left)
+			fmt.Fprintf(p.stderr, "waiting: what came before is still to be read: %s\n", status.Many(left, "post or record", "posts and records"))
 		}
 	}
 }

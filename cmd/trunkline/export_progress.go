@@ -57,7 +57,11 @@ func (r *rowProgress) stop() {
 func (r *rowProgress) line(doing string, rows int64) string {
 	took := time.Since(r.began)
 	rate := int64(float64(rows) / max(took.Seconds(), 0.001))
-	return fmt.Sprintf("%s %s: %s rows in %s, %s a second", doing, r.what, thousands(rows), took.Round(100*time.Millisecond), thousands(rate))
+	word := "rows"
+	if rows == 1 {
+		word = "row"
+	}
+	return fmt.Sprintf("%s %s: %s %s in %s, %s a second", doing, r.what, thousands(rows), word, took.Round(100*time.Millisecond), thousands(rate))
 }
 
 // thousands writes a number with its groups of three.

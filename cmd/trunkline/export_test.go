@@ -29,7 +29,7 @@ grant select on analytics.slow to trunkline_analyst`)
 	const whole = "org_id,name,timezone\r\naaaaaaaa-0000-0000-0000-000000000001,'=North,Europe/Riga\r\n"
 	export := func(args ...string) ended { return runChild(t, env, append([]string{"export"}, args...)...) }
 	got := export("organisations", "--format", "csv", "--org", "=North")
-	if got.code != exitDone || got.stdout != whole || !strings.Contains(got.stderr, "exported organisations: 1 rows in ") {
+	if got.code != exitDone || got.stdout != whole || !strings.Contains(got.stderr, "exported organisations: 1 row in ") {
 		t.Errorf("to standard output: %s", got)
 	}
 	out := filepath.Join(dir, "out.csv")

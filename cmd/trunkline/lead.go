@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 )
 
@@ -253,7 +254,11 @@ func (p *program) printExplanation(r explainRow, asJSON bool) error {
 		fmt.Fprintln(p.stdout, "nothing was known of it at that time")
 	}
 	for _, l := range r.Leads {
-		fmt.Fprintf(p.stdout, "\nstage %s since %s, %d calls, do not call: %t %s\n\n", l.StageKey, l.StageAt, l.Calls, l.DoNotCall, l.DNCReason)
+		doNotCall := "no"
+		if l.DoNotCall {
+			doNotCall = strings.TrimSuffix("yes, "+l.DNCReason, ", ")
+		}
+		fmt.Fprintf(p.stdout, "\nstage %s since %s, %s, do not call: %s\n\n", l.StageKey, l.StageAt, status.Many(l.Calls, "call", "calls"), doNotCall)
 		var lines [][]string
 		for _, k := range l.Links {
 			lines = append(lines, []string{k.Kind, orDash(k.Account), k.Value, k.Rule, k.Evidence, k.LinkedAt})

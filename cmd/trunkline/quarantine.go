@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/vendorapi"
@@ -272,7 +273,7 @@ func (p *program) replayQuarantine(ctx context.Context, c *config, d *database, 
 	case result.Left > 0 && result.Fixed == 0:
 		return withCode(exitFailed, errors.New("nothing could be mended"))
 	case result.Left > 0:
-		return withCode(exitPartly, fmt.Errorf("%d items are left", result.Left))
+		return withCode(exitPartly, fmt.Errorf("left: %s", status.Many(result.Left, "item", "items")))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 )
 
@@ -115,9 +116,9 @@ func (p *program) rebuild(ctx context.Context, c *config, d *database, o rebuild
 	}
 	switch {
 	case o.check && !result.Agrees:
-		return withCode(exitFailed, fmt.Errorf("%d rows of the pipeline differ from what the records tell; trunkline rebuild --diff lists them", result.Differing))
+		return withCode(exitFailed, fmt.Errorf("differing from what the records tell: %s of the pipeline; trunkline rebuild --diff lists them", status.Many(result.Differing, "row", "rows")))
 	case !o.check && !o.diff && !result.Agrees:
-		return withCode(exitPartly, fmt.Errorf("%d rows still differ; the log says which records cannot be folded", result.Differing))
+		return withCode(exitPartly, fmt.Errorf("still differing: %s; the log says which records cannot be folded", status.Many(result.Differing, "row", "rows")))
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestRebuildAndReplay(t *testing.T) {
 
 	// Beside the running daemon.
 	r.exec(`update pipeline.leads set city = 'Nowhere' where lead_id = (select lead_id from pipeline.leads order by lead_id limit 1)`)
-	if e := r.command("rebuild", "--check"); e.code != exitFailed || !strings.Contains(e.stderr, "1 rows") {
+	if e := r.command("rebuild", "--check"); e.code != exitFailed || !strings.Contains(e.stderr, "1 row of") {
 		t.Errorf("a spoilt lead: %s", e)
 	}
 	shown := answer[rebuildResult](r, exitDone, "rebuild", "--diff")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/jobs"
 )
 
@@ -24,6 +25,6 @@ func (p *program) printTouched(row map[string]any, touched int64, asJSON bool) e
 		row["records"] = touched
 		return printJSON(p.stdout, row)
 	}
-	_, err := fmt.Fprintf(p.stdout, "%d records are folded again\n", touched)
+	_, err := fmt.Fprintf(p.stdout, "folded again: %s\n", status.Many(touched, "record", "records"))
 	return err
 }

@@ -74,27 +74,16 @@ func (s statusScreen) streams(st *status.Status) error {
 		l := &st.Streams[i]
 		name := l.Source + "." + l.Stream
 		for _, line := range [...]struct{ what, text string }{
-			{"error of ", l.LastError}, {"warning of ", l.Warning}, {"sweep of ", l.Sweep}, {"", changesLine(st, l)},
+			{"error of ", l.LastError}, {"warning of ", l.Warning}, {"sweep of ", l.Sweep}, {"second looks at ", l.ChangesText(st.Lookback)},
 		} {
 			if line.text == "" {
 				continue
 			}
-			if line.what != "" {
-				line.what += name + ": "
-			}
-			fmt.Fprint(s.w, head, line.what, line.text, "\n")
+			fmt.Fprint(s.w, head, line.what, name, ": ", line.text, "\n")
 			head = ""
 		}
 	}
 	return nil
-}
-
-// changesLine says how well the second look does; empty where nothing was measured.
-func changesLine(st *status.Status, l *status.Stream) string {
-	if l.Changes == 0 {
-		return ""
-	}
-	return fmt.Sprintf("of %d changes of %s.%s %.1f%% came within the look-back of %s", l.Changes, l.Source, l.Stream, 100*float64(l.Covered)/float64(l.Changes), st.Lookback)
 }
 
 func (s statusScreen) counts(st *status.Status) {
@@ -113,7 +102,7 @@ func (s statusScreen) counts(st *status.Status) {
 		if p.TimeLeftKnown {
 			left = ", " + p.TimeLeft.Round(time.Second).String() + " left"
 		}
-		fmt.Fprintf(s.w, "backfill %s %s: %d of %d windows, %d rows%s\n", b.ID, b.State, p.Done+p.Failed+p.Cancelled, p.Windows, p.Rows, left)
+		fmt.Fprintf(s.w, "backfill %s %s: %d of %s, %s%s\n", b.ID, b.State, p.Done+p.Failed+p.Cancelled, status.Many(p.Windows, "window", "windows"), status.Many(p.Rows, "row", "rows"), left)
 	}
 	fmt.Fprintln(s.w, st.Speed.Text())
 }

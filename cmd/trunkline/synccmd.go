@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/jobs"
 	"github.com/trunkline/trunkline/jobs/walkstore"
 	"github.com/trunkline/trunkline/store"
@@ -227,7 +228,7 @@ func (p *program) lookAtWalks(ctx context.Context, d *database, rows []*syncRow)
 		}
 		r.State, r.Rows, r.Error = w.State, w.Rows, w.Error
 		if r.ended() {
-			fmt.Fprintf(p.stderr, "%s.%s: %s, %d rows\n", r.Source, r.Stream, r.State, r.Rows)
+			fmt.Fprintf(p.stderr, "%s.%s: %s, %s\n", r.Source, r.Stream, r.State, status.Many(r.Rows, "row", "rows"))
 		} else {
 			ended = false
 		}
