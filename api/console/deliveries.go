@@ -158,8 +158,12 @@ func (s *Site) delivery(w http.ResponseWriter, r *http.Request) error {
 	if d.LeadID != uuid.Nil {
 		lead = idLink(d.LeadID.String(), "/ui/deliveries?lead="+d.LeadID.String())
 	}
+	waits := cell{}
+	if d.State == pipeline.DeliveryReady || d.State == pipeline.DeliveryUnknown {
+		waits = at(d.NotBefore)
+	}
 	view.Facts = some(
-		fact{"Delivery", code(d.ID.String())}, fact{"Reason", text(d.Reason)}, fact{"Refused by", text(status.RefusedBy(d, attempts))}, fact{"Waits for", text(d.Hold)}, fact{"Not before", at(d.NotBefore)},
+		fact{"Delivery", code(d.ID.String())}, fact{"Reason", text(d.Reason)}, fact{"Refused by", text(status.RefusedBy(d, attempts))}, fact{"Waits for", text(d.Hold)}, fact{"Not before", waits},
 		fact{"Lead", lead}, fact{"Phone", code(pipeline.MaskPhone(d.Phone))}, fact{"Class", text(string(d.Class))}, fact{"Attempts", count(d.Attempts)},
 		fact{"Created", at(d.CreatedAt)}, fact{"Sending", at(d.SendingAt)}, fact{"Settled", at(d.SettledAt)}, fact{"Expires", at(d.ExpiresAt)},
 		fact{"Their id", code(d.ExternalID)}, fact{"Error", text(d.Error)},

@@ -114,9 +114,9 @@ func RefusedBy(d *pipeline.Delivery, attempts []store.DeliveryAttempt) string {
 	return byUs
 }
 
-// withheld tells whether we refused a request ourselves.
+// withheld tells whether we refused a request ourselves. Rows of earlier versions say so in place of the request alone.
 func withheld(a *store.DeliveryAttempt) bool {
-	return a.Detail != nil && *a.Detail == pipeline.DetailWithheld
+	return a.Detail != nil && *a.Detail == pipeline.DetailWithheld || a.Detail == nil && strings.HasPrefix(a.Request, "not sent: ")
 }
 
 // RefusalText is the error of a delivery for a list, which says of a check's no too that it is ours.

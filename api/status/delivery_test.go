@@ -69,6 +69,7 @@ func TestRefusedBy(t *testing.T) {
 	found := "missed"
 	search := store.DeliveryAttempt{Kind: pipeline.AttemptSearch, Outcome: &found}
 	never, vendor, withheld := send(pipeline.OutcomeNotSent, ""), send(pipeline.OutcomeRejected, "Result: no"), send(pipeline.OutcomeRejected, pipeline.DetailWithheld)
+	earlier := store.DeliveryAttempt{Kind: pipeline.AttemptSend, Outcome: vendor.Outcome, Request: "not sent: rendering dialedin InsertLead: would be rejected: not_nanp"}
 	for name, c := range map[string]struct {
 		state    pipeline.DeliveryState
 		reason   string
@@ -78,6 +79,7 @@ func TestRefusedBy(t *testing.T) {
 		"confirmed":                           {pipeline.DeliveryConfirmed, "", []store.DeliveryAttempt{vendor}, ""},
 		"the vendor's answer":                 {pipeline.DeliveryRejected, "refused", []store.DeliveryAttempt{never, vendor}, "dialedin, in its answer"},
 		"our own package":                     {pipeline.DeliveryRejected, "not_nanp", []store.DeliveryAttempt{withheld}, "Trunkline, before anything was sent"},
+		"our own, by an earlier version":      {pipeline.DeliveryRejected, "not_nanp", []store.DeliveryAttempt{earlier}, "Trunkline, before anything was sent"},
 		"our own check":                       {pipeline.DeliveryRejected, pipeline.ReasonNoValidPhone, nil, "Trunkline, before anything was sent"},
 		"our own check after attempts":        {pipeline.DeliveryRejected, pipeline.ReasonNoValidPhone, []store.DeliveryAttempt{never}, "Trunkline, before anything was sent"},
 		"our own, after the vendor had heard": {pipeline.DeliveryRejected, "not_nanp", []store.DeliveryAttempt{send(pipeline.OutcomeUnknown, ""), search, withheld}, "Trunkline, before it was sent once more"},
