@@ -174,7 +174,8 @@ func printBackfill(w io.Writer, b *store.Backfill, troubled []windowRow) error {
 	for _, name := range slices.Sorted(maps.Keys(b.Filters)) {
 		filters = append(filters, name+"="+b.Filters[name])
 	}
-	err := table(w, []string{"ID", b.ID.String()}, [][]string{
+	err := properties(w, [][2]string{
+		{"ID", b.ID.String()},
 		{"STATE", string(b.State)},
 		{"SOURCE", string(b.Source)},
 		{"STREAMS", strings.Join(b.Streams, ", ")},

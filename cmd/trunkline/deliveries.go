@@ -124,18 +124,21 @@ func (p *program) printDeliveries(list []store.DeliveryRow, total int64, asJSON 
 		if why == "" {
 			why = r.Hold
 		}
-		age := time.Since(list[i].CreatedAt).Round(time.Second).String()
+		age := brief(time.Since(list[i].CreatedAt))
 		lines = append(lines, []string{
-			r.ID.String(), r.Destination, r.Operation, orDash(r.LeadID), r.State, orDash(why), fmt.Sprint(r.Attempts), r.CreatedAt, age, orDash(status.RefusalText(&list[i])),
+			r.ID.String(), r.State, r.Destination, r.Operation, orDash(why), fmt.Sprint(r.Attempts), r.CreatedAt, age, orDash(r.LeadID), orDash(status.RefusalText(&list[i])),
 		})
 	}
 	if asJSON {
 		return printJSON(p.stdout, rows)
 	}
+	if len(list) == 0 {
+		fmt.Fprintln(p.stderr, "there is no such delivery")
+	}
 	if int64(len(list)) < total {
 		fmt.Fprintf(p.stderr, "%d of %d; --limit shows more\n", len(list), total)
 	}
-	return table(p.stdout, []string{"ID", "DESTINATION", "OPERATION", "LEAD", "STATE", "REASON", "ATTEMPTS", "CREATED", "AGE", "ERROR"}, lines)
+	return table(p.stdout, []string{"ID", "STATE", "DESTINATION", "OPERATION", "REASON", "ATTEMPTS", "CREATED", "AGE", "LEAD", "ERROR"}, lines)
 }
 
 func deliveryID(text string) (uuid.UUID, error) {

@@ -77,12 +77,16 @@ func (p *program) showDelivery(ctx context.Context, d *database, id uuid.UUID, a
 	if asJSON {
 		return printJSON(p.stdout, shown)
 	}
+	waits := ""
+	if v.State == pipeline.DeliveryReady || v.State == pipeline.DeliveryUnknown {
+		waits = shown.NotBefore
+	}
 	fmt.Fprintf(p.stdout, "%s %s to %s: %s\n", shown.ID, shown.Operation, shown.Destination, shown.State)
 	for _, line := range [][2]string{
 		{"reason", shown.Reason},
 		{"refused by", status.RefusedBy(v, attempts)},
 		{"waits for", shown.Hold},
-		{"not before", shown.NotBefore},
+		{"not before", waits},
 		{"lead", shown.LeadID},
 		{"phone", shown.Phone},
 		{"created", shown.CreatedAt},
@@ -92,14 +96,14 @@ func (p *program) showDelivery(ctx context.Context, d *database, id uuid.UUID, a
 		{"error", shown.Error},
 	} {
 		if line[1] != "" {
-			fmt.Fprintf(p.stdout, "  %-10s  %s\n", line[0], line[1])
+			field(p.stdout, line[0], line[1])
 		}
 	}
 	for _, a := range shown.Requests {
 		fmt.Fprintf(p.stdout, "\n%d. %s at %s: %s\n", a.Attempt, a.Kind, a.StartedAt, orDash(a.Outcome))
 		for _, line := range [][2]string{{"request", a.Request}, {"answer", a.Detail}} {
 			if line[1] != "" {
-				fmt.Fprintf(p.stdout, "  %-10s  %s\n", line[0], line[1])
+				field(p.stdout, line[0], line[1])
 			}
 		}
 		if err := p.printChecks(a.Checks); err != nil {

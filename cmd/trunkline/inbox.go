@@ -101,6 +101,9 @@ func (p *program) inboxListCommand() *cobra.Command {
 				if asJSON {
 					return printJSON(p.stdout, rows)
 				}
+				if len(lines) == 0 && len(states) == 0 {
+					fmt.Fprintln(p.stderr, "no post needs anybody; --state done lists those that were read")
+				}
 				return table(p.stdout, []string{"ID", "SOURCE", "STATE", "RECEIVED", "METHOD", "CONTENT_TYPE", "EVENT", "BYTES", "FACTS", "ERROR"}, lines)
 			})
 		},

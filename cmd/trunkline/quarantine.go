@@ -85,6 +85,9 @@ func (p *program) printQuarantine(ctx context.Context, d *database, groups []sto
 	if asJSON {
 		return printJSON(p.stdout, rows)
 	}
+	if len(lines) == 0 {
+		fmt.Fprintln(p.stderr, "nothing like that is in quarantine")
+	}
 	return table(p.stdout, []string{"STREAM", "REASON", "ITEMS", "SEEN", "LAST_SEEN", "EXAMPLE", "ERROR", "LOOKS_LIKE"}, lines)
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -73,7 +72,7 @@ func (d *database) replicaNow(ctx context.Context) store.ReplicaState {
 
 // showStatus prints a status. Watched, it takes the place of the one before at once, so that nothing flickers.
 func (p *program) showStatus(s *status.Status, watch bool) error {
-	var page bytes.Buffer
+	page := sizedBuffer{width: columnsOf(p.stdout)}
 	if watch {
 		page.WriteString("\x1b[H\x1b[2J")
 	}

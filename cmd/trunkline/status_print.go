@@ -60,10 +60,10 @@ func (s statusScreen) streams(st *status.Status) error {
 		l := &st.Streams[i]
 		success := "-"
 		if t := l.State.LastSuccessAt; !t.IsZero() {
-			success = max(st.At.Sub(t), 0).Round(time.Second).String() + " ago"
+			success = brief(st.At.Sub(t)) + " ago"
 		}
 		rows = append(rows, []string{
-			l.Source + "." + l.Stream, l.CoveredThrough, (time.Duration(l.LagSeconds) * time.Second).String(), fmt.Sprint(l.Holes), orDash(strings.TrimPrefix(l.LastWalk, "live ")), success,
+			l.Source + "." + l.Stream, l.CoveredThrough, brief(time.Duration(l.LagSeconds) * time.Second), fmt.Sprint(l.Holes), orDash(strings.TrimPrefix(l.LastWalk, "live ")), success,
 		})
 	}
 	if err := section(s.w, []string{"STREAM", "COVERED_THROUGH", "LAG", "HOLES", "LAST_WALK", "SUCCESS"}, rows); err != nil {

@@ -30,7 +30,7 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 	if lines[0] != "not well: ipscape.dial_attempts fails; a notice" {
 		t.Errorf("first line %q", lines[0])
 	}
-	for _, want := range []string{"trunkline sync ipscape dial_attempts --wait  ipscape.dial_attempts fails\n", "59m0s ago\n", "error of ipscape.dial_attempts: refused: status 400\n", "call_window  3\n"} {
+	for _, want := range []string{"trunkline sync ipscape dial_attempts --wait  ipscape.dial_attempts fails\n", "59m ago\n", "error of ipscape.dial_attempts: refused: status 400\n", "call_window  3\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
