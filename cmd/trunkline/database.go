@@ -159,7 +159,16 @@ func (p *program) toolDatabase(ctx context.Context, c *config) (*database, error
 
 // withDatabase runs a command's work on the database and closes it afterwards.
 func (p *program) withDatabase(ctx context.Context, work func(ctx context.Context, c *config, d *database) error) error {
-	c, err := p.config()
+	return p.withDatabaseOf(ctx, p.config, work)
+}
+
+// withVendors is withDatabase for what asks vendors, or has to know their settings.
+func (p *program) withVendors(ctx context.Context, work func(ctx context.Context, c *config, d *database) error) error {
+	return p.withDatabaseOf(ctx, p.vendorConfig, work)
+}
+
+func (p *program) withDatabaseOf(ctx context.Context, read func() (*config, error), work func(ctx context.Context, c *config, d *database) error) error {
+	c, err := read()
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ func TestOperatorsCommands(t *testing.T) {
 			t.Errorf("the dry run shows %q", secret)
 		}
 	}
+	if v := decoded[pushPreview](t, r.mustRun(exitDone, "push", lead.String(), "--to", "lendworks", "--dry-run", "--json")); !v.WouldSend || v.RingsNow || v.Request == "" {
+		t.Errorf("dry run at lendworks: %+v", v)
+	}
 	counts := decoded[pushCounts](t, r.mustRun(exitDone, "push", "--route", route.RouteID.String(), "--dry-run", "--json"))
 	if counts.Leads != 2 || counts.WouldSend != 2 || counts.RingNow != 2 || counts.Destination != "convolo" {
 		t.Errorf("dry run of the route: %+v", counts)

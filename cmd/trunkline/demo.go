@@ -83,6 +83,14 @@ func (p *program) demo(ctx context.Context, exit bool) error {
 	if err != nil {
 		return err
 	}
+	if c.General.DatabaseURL == "" {
+		// Where the database is somebody's own, its commands name their vendors too.
+		offered, err := offerVendors(ctx, c.General.DataDir, env)
+		if err != nil {
+			return errors.Join(err, d.stop(ctx))
+		}
+		defer offered.Close()
+	}
 	done := make(chan error, 1)
 	traffic, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()

@@ -96,7 +96,7 @@ func (p *program) driftRepairCommand() *cobra.Command {
 
 // withDrift runs work with the streams that the arguments name.
 func (p *program) withDrift(ctx context.Context, args []string, work func(context.Context, *daemon, []store.StreamKey) error) error {
-	return p.withDatabase(ctx, func(ctx context.Context, c *config, d *database) error {
+	return p.withVendors(ctx, func(ctx context.Context, c *config, d *database) error {
 		if !c.IPSCAPE.on() {
 			return withCode(exitConfig, errors.New("ipSCAPE is off: IPSCAPE_TOKEN is not set"))
 		}

@@ -43,7 +43,7 @@ func (p *program) pushCommand() *cobra.Command {
 			if err := o.read(args); err != nil {
 				return withCode(exitUsage, err)
 			}
-			return p.withDatabase(cmd.Context(), func(ctx context.Context, c *config, d *database) error { return p.push(ctx, c, d, &o) })
+			return p.withVendors(cmd.Context(), func(ctx context.Context, c *config, d *database) error { return p.push(ctx, c, d, &o) })
 		},
 	}
 	cmd.Flags().StringVar(&o.to, "to", "", "destination: "+strings.Join(destinationNames, ", "))
@@ -85,7 +85,7 @@ func (p *program) push(ctx context.Context, c *config, d *database, o *pushOrder
 	if err != nil {
 		return err
 	}
-	steps := []func(*daemon) func(context.Context) error{withEngine}
+	steps := []func(*daemon) func(context.Context) error{func(d *daemon) func(context.Context) error { return d.addLendWorks }, withEngine}
 	if !o.dryRun {
 		steps = nil // the daemon knows the destination, this command need not
 	}

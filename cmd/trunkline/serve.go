@@ -153,10 +153,12 @@ func untilStopped(ctx context.Context, d *daemon, done <-chan error) error {
 // vendorPrefixes begin the names of vendor variables.
 var vendorPrefixes = []string{"IPSCAPE_", "DIALEDIN_", "CONVOLO_", "CONVOSO_", "LENDWORKS_"}
 
+// ofVendor tells whether a variable, or an entry of an environment, is a vendor's.
+func ofVendor(entry string) bool {
+	return slices.ContainsFunc(vendorPrefixes, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
+}
+
 func withoutVendors(environ []string) []string {
-	ofVendor := func(entry string) bool {
-		return slices.ContainsFunc(vendorPrefixes, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
-	}
 	out := slices.DeleteFunc(slices.Clone(environ), ofVendor)
 	for _, v := range variables(&config{}) {
 		if v.secret && ofVendor(v.name) {

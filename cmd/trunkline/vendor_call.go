@@ -40,7 +40,7 @@ func (operatorGate) Denied(context.Context) {}
 
 // callVendor runs one operation and prints its answer.
 func (p *program) callVendor(ctx context.Context, v *callable, call vendorCall) error {
-	c, err := p.config()
+	c, err := p.vendorConfig()
 	if err != nil {
 		return err
 	}
