@@ -58,12 +58,10 @@ func (p *program) backfillStartCommand() *cobra.Command {
 			if err != nil {
 				return withCode(exitUsage, flagged(err))
 			}
-			return p.withDatabase(cmd.Context(), func(ctx context.Context, c *config, d *database) error {
-				if o.dryRun {
-					return p.dryRun(ctx, c, d, plan, o.asJSON)
-				}
-				return p.startBackfill(ctx, c, d, order, &o)
-			})
+			if o.dryRun { // which says how long it takes at the vendor's rate
+				return p.withVendors(cmd.Context(), func(ctx context.Context, c *config, d *database) error { return p.dryRun(ctx, c, d, plan, o.asJSON) })
+			}
+			return p.withDatabase(cmd.Context(), func(ctx context.Context, c *config, d *database) error { return p.startBackfill(ctx, c, d, order, &o) })
 		},
 	}
 	cmd.Flags().StringVar(&o.from, "from", "", "first moment to read: a date (00:00 UTC) or RFC 3339 time")

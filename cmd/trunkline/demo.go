@@ -44,6 +44,7 @@ func demoEnv(c *config, exit bool, environ []string) map[string]string {
 		"TRUNKLINE_DIAL_QUIET":           "0s", // simulated people do not mind
 		"TRUNKLINE_PUSH":                 "dialedin,convolo,lendworks",
 		"IPSCAPE_SETTLE":                 "1s",
+		"IPSCAPE_RATE":                   fmt.Sprint(demoRate),
 		"IPSCAPE_SCHEDULE_ACTIVITIES":    "@every 2s",
 		"IPSCAPE_SCHEDULE_LEADS":         "@every 2s",
 		"IPSCAPE_SCHEDULE_DIAL_ATTEMPTS": "@every 2s",
@@ -95,7 +96,7 @@ func (p *program) demo(ctx context.Context, exit bool) error {
 	traffic, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	go func() {
-		err := p.runDemo(traffic, d, box)
+		err := p.runDemo(traffic, d, box, exit)
 		if err != nil || exit {
 			done <- err
 		}
@@ -143,7 +144,7 @@ func whileDemoRuns(ctx context.Context, patience time.Duration, try func() error
 }
 
 // runDemo makes the traffic, waits until nothing is left to do, and prints what came of it.
-func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) error {
+func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox, exit bool) error {
 	fmt.Fprintf(p.stderr, "the status page is http://%s/, the API listens there too, the simulated vendors on %s\n", d.addr, box.server.URL())
 	box.PostTo("http://" + d.addr)
 	if err := makeTraffic(ctx, d, box); err != nil {
@@ -171,6 +172,9 @@ func (p *program) runDemo(ctx context.Context, d *daemon, box *runningSandbox) e
 	}
 	if problems := s.problems(); len(problems) > 0 {
 		return fmt.Errorf("the demo does not agree with the simulated vendors: %s", strings.Join(problems, "; "))
+	}
+	if !exit {
+		addHistory(d, box)
 	}
 	fmt.Fprintln(p.stdout, "everything synced")
 	return nil

@@ -15,6 +15,22 @@ const freshLeads = 12
 // typedLeads is how many are made in LendWorks meanwhile.
 const typedLeads = 3
 
+// What lies further back than the demo reads by itself, for a backfill to find, and how many requests a second ipSCAPE takes, so that
+// somebody can watch it: three months of two streams, read by the day, take six seconds.
+const (
+	historySpan  = 120 * 24 * time.Hour
+	historyLeads = 600
+	historyCalls = 2400
+	demoRate     = 30
+)
+
+// addHistory gives the simulated ipSCAPE months that end before the first sync began to read. What was compared before knows nothing of
+// them.
+func addHistory(d *daemon, box *runningSandbox) {
+	now := d.now().UTC()
+	box.IPSCAPE().AddHistory(now.Add(-historySpan), now.Add(-d.cfg.IPSCAPE.Start.Duration-24*time.Hour), historyLeads, historyCalls)
+}
+
 // makeTraffic lets the simulated vendors live for a moment: posts come, and leads are uploaded.
 func makeTraffic(ctx context.Context, d *daemon, box *runningSandbox) error {
 	now := time.Now().UTC()
