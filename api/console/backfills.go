@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/trunkline/trunkline/api/status"
 	"github.com/trunkline/trunkline/store"
 )
 
@@ -84,8 +85,8 @@ func (s *Site) backfill(w http.ResponseWriter, r *http.Request) error {
 		fact{"Filters", code(strings.Join(filters, " "))},
 		fact{"Windows", text(fmt.Sprintf("%d: %d done, %d running, %d waiting, %d failed, %d cancelled", p.Windows, p.Done, p.Running, p.Waiting, p.Failed, p.Cancelled))},
 		fact{"Rows", text(fmt.Sprintf("%s, of them new or changed %s; %s in quarantine; %s", number(p.Rows), number(p.Changed), many(p.Quarantined, "item", "items"), many(p.Pages, "page", "pages")))},
-		fact{"Pace", text(fmt.Sprintf("%.0f rows/s over the last minute", p.RowsPerSecond))}, fact{"Time left", text(timeLeft(p))},
-		fact{"Ordered", at(b.CreatedAt)}, fact{"By", text(b.Actor)}, fact{"Began", at(b.StartedAt)}, fact{"Ended", at(b.FinishedAt)}, fact{"Error", text(b.Error)},
+		fact{"Rate", text(status.BackfillRate(&b))}, fact{"Time left", text(timeLeft(p))},
+		fact{"Ordered", at(b.CreatedAt)}, fact{"By", text(b.Actor)}, fact{"Started", at(b.StartedAt)}, fact{"Finished", at(b.FinishedAt)}, fact{"Error", text(b.Error)},
 	)
 	windows := table{Caption: "Windows that met a problem", Empty: "No window met a problem.", Cols: cols("Stream", "State", "From", "To", "#Rows", "#Failures", "~Last problem")}
 	for _, t := range troubled {

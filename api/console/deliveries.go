@@ -158,14 +158,14 @@ func (s *Site) delivery(w http.ResponseWriter, r *http.Request) error {
 	if d.LeadID != uuid.Nil {
 		lead = idLink(d.LeadID.String(), "/ui/deliveries?lead="+d.LeadID.String())
 	}
-	waits := cell{}
+	waits, expires := cell{}, cell{}
 	if d.State == pipeline.DeliveryReady || d.State == pipeline.DeliveryUnknown {
-		waits = at(d.NotBefore)
+		waits, expires = at(d.NotBefore), at(d.ExpiresAt)
 	}
 	view.Facts = some(
 		fact{"Delivery", code(d.ID.String())}, fact{"Reason", text(d.Reason)}, fact{"Refused by", text(status.RefusedBy(d, attempts))}, fact{"Waits for", text(d.Hold)}, fact{"Not before", waits},
 		fact{"Lead", lead}, fact{"Phone", code(pipeline.MaskPhone(d.Phone))}, fact{"Class", text(string(d.Class))}, fact{"Attempts", count(d.Attempts)},
-		fact{"Created", at(d.CreatedAt)}, fact{"Sending", at(d.SendingAt)}, fact{"Settled", at(d.SettledAt)}, fact{"Expires", at(d.ExpiresAt)},
+		fact{"Created", at(d.CreatedAt)}, fact{"Sending", at(d.SendingAt)}, fact{"Settled", at(d.SettledAt)}, fact{"Expires", expires},
 		fact{"Their id", code(d.ExternalID)}, fact{"Error", text(d.Error)},
 	)
 	if view.Tables, err = requestTables(attempts); err != nil {
@@ -198,7 +198,7 @@ func requestTables(attempts []store.DeliveryAttempt) ([]table, error) {
 		if len(checks) == 0 {
 			continue // a search has none
 		}
-		t := table{Caption: fmt.Sprintf("Checks before request %d", a.Attempt), Cols: cols("Check", "Verdict", "~Why", "When")}
+		t := table{Caption: fmt.Sprintf("Checks before request %d", a.Attempt), Cols: cols("Check", "~Verdict", "~Why", "When"), Plain: true}
 		for k := range checks {
 			verdict := text(checks[k].Verdict)
 			if !checks[k].Passed() {

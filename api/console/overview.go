@@ -147,7 +147,7 @@ func (v *overview) deliveries(st *status.Status) {
 	}
 	for _, d := range why {
 		v.Reasons.Rows = append(v.Reasons.Rows, []cell{
-			stateCell(d.State), text(d.Destination), text(d.Operation), text(d.Why()), {
+			stateCell(d.State), text(d.Destination), text(d.Operation), text(d.WhyText()), {
 				Text: number(int64(d.Count)), Link: deliveriesPath(d.State, d.Destination, d.Operation, d.Why()),
 				Label: fmt.Sprintf("%s to %s %s, %s", status.Many(d.Count, "delivery", "deliveries"), d.Destination, d.State, d.Why()),
 			}, at(d.Oldest),
@@ -268,7 +268,7 @@ func (v *overview) tiles(st *status.Status) {
 		}
 		return t
 	}
-	delay := tile{Name: "live delay", Value: "none yet", Link: "#streams"}
+	delay := tile{Name: "live lag", Value: "none yet", Link: "#streams"}
 	var worst time.Duration
 	for i := range st.Streams {
 		if s := st.Streams[i].State; s.Capability == "created" && s.Lag > worst {
@@ -300,7 +300,7 @@ func (v *overview) tiles(st *status.Status) {
 		figure("in quarantine", st.Quarantine, "/ui/quarantine", "bad"),
 		figure("posts not understood", st.BadPosts, inboxPath("bad", ""), "bad"),
 		{Name: "posts, last hour", Value: number(int64(posts)), Link: "#posts"},
-		figure("leads pushed, 24 h", st.Speed.Leads, "/ui/speed", ""),
+		figure("leads pushed, 24\u00a0h", st.Speed.Leads, "/ui/speed", ""),
 		daemons,
 	}
 }

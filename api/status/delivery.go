@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/convolo"
+	"github.com/trunkline/trunkline/sync/dialedin"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
@@ -77,6 +79,12 @@ const (
 	byPerson = "a person, who settled it so"
 	byVendor = "%s, in its answer"
 )
+
+// ownReasons are reasons that no vendor gives: of our check of the phone, and of what a vendor's package finds that it could not take.
+var ownReasons = []string{
+	pipeline.ReasonNoValidPhone, dialedin.ReasonNotNANP, dialedin.ReasonNoClientID, dialedin.ReasonNothingToUpdate, dialedin.ReasonBadField,
+	convolo.ReasonNoPhone, convolo.ReasonNoReference,
+}
 
 // reasonOperator is the reason of what a person settled.
 const reasonOperator = "operator"

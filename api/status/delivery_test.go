@@ -107,3 +107,17 @@ func TestRefusalText(t *testing.T) {
 		t.Errorf("confirmed: %q", got)
 	}
 }
+
+// TestWhyText says it of a count too, where the reason tells.
+func TestWhyText(t *testing.T) {
+	t.Parallel()
+	for want, d := range map[string]Delivery{
+		"not_nanp (refused by us, not sent)": {State: "rejected", Reason: "not_nanp"},
+		"duplicate_phone":                    {State: "rejected", Reason: "duplicate_phone"},
+		"phone_busy":                         {State: "ready", Hold: "phone_busy"},
+	} {
+		if got := d.WhyText(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/trunkline/trunkline/store"
+	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
 // Status is what an operator wants to know, of all organisations.
@@ -106,6 +108,14 @@ type Delivery struct {
 
 // Why is the reason, and where there is none the hold: what the lists of deliveries show and are asked for.
 func (d *Delivery) Why() string { return cmp.Or(d.Reason, d.Hold) }
+
+// WhyText is Why, with a word on who refused it where that can be nobody but us.
+func (d *Delivery) WhyText() string {
+	if d.State == string(pipeline.DeliveryRejected) && slices.Contains(ownReasons, d.Reason) {
+		return d.Reason + " (refused by us, not sent)"
+	}
+	return d.Why()
+}
 
 // Queue counts River's jobs of one kind in one state, completed ones left out.
 type Queue struct {

@@ -183,7 +183,7 @@ func printBackfill(w io.Writer, b *store.Backfill, troubled []windowRow) error {
 		{"FILTERS", orDash(strings.Join(filters, " "))},
 		{"WINDOWS", fmt.Sprintf("%d: %d done, %d failed, %d running, %d waiting, %d cancelled", q.Windows, q.Done, q.Failed, q.Running, q.Waiting, q.Cancelled)},
 		{"ROWS", fmt.Sprintf("%d, of them new or changed %d; %s in quarantine; %s", q.Rows, q.Changed, status.Many(q.Quarantined, "item", "items"), status.Many(q.Pages, "page", "pages"))},
-		{"RATE", fmt.Sprintf("%.0f rows/s over the last minute", q.RowsPerSecond)},
+		{"RATE", status.BackfillRate(b)},
 		{"LEFT", timeLeft(q)},
 		{"ORDERED", when(b.CreatedAt) + " by " + b.Actor},
 		{"STARTED", when(b.StartedAt)},
