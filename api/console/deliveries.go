@@ -168,7 +168,7 @@ func (s *Site) delivery(w http.ResponseWriter, r *http.Request) error {
 		fact{"Created", at(d.CreatedAt)}, fact{"Sending", at(d.SendingAt)}, fact{"Settled", at(d.SettledAt)}, fact{"Expires", expires},
 		fact{"Their id", code(d.ExternalID)}, fact{"Error", text(d.Error)},
 	)
-	if view.Tables, err = requestTables(attempts); err != nil {
+	if view.Tables, err = s.requestTables(attempts); err != nil {
 		return err
 	}
 	view.Buttons, view.Commands = deliveryActions(d)
@@ -176,7 +176,7 @@ func (s *Site) delivery(w http.ResponseWriter, r *http.Request) error {
 }
 
 // requestTables lists the requests made for a delivery, and the checks before each, the latest first.
-func requestTables(attempts []store.DeliveryAttempt) ([]table, error) {
+func (s *Site) requestTables(attempts []store.DeliveryAttempt) ([]table, error) {
 	requests := table{
 		Caption: "Requests made for it", Empty: "No request has been made for it.",
 		Cols: cols("#No.", "Kind", "Began", "Took", "Outcome", "~Request", "~Answer"),
@@ -198,13 +198,15 @@ func requestTables(attempts []store.DeliveryAttempt) ([]table, error) {
 		if len(checks) == 0 {
 			continue // a search has none
 		}
-		t := table{Caption: fmt.Sprintf("Checks before request %d", a.Attempt), Cols: cols("Check", "~Verdict", "~Why", "When"), Plain: true}
+		t := table{Caption: fmt.Sprintf("Checks before request %d, all at %s", a.Attempt, s.clock(a.StartedAt)), Cols: cols("Check", "~Verdict", "~Why"), Plain: true}
 		for k := range checks {
-			verdict := text(checks[k].Verdict)
+			verdict := cell{Text: checks[k].Verdict, Class: "short"}
 			if !checks[k].Passed() {
 				verdict.Class = "bad"
 			}
-			t.Rows = append(t.Rows, []cell{code(checks[k].Name), verdict, text(checks[k].Why), at(a.StartedAt)})
+			name := code(checks[k].Name)
+			name.Class = "short"
+			t.Rows = append(t.Rows, []cell{name, verdict, text(checks[k].Why)})
 		}
 		tables = append(tables, t)
 	}

@@ -37,7 +37,7 @@ func makeTraffic(ctx context.Context, d *daemon, box *runningSandbox) error {
 	var leads []sandbox.Lead
 	for i := range freshLeads {
 		leads = append(leads, sandbox.Lead{
-			ID: int64(900001 + i), CampaignID: 12, CampaignName: "Working Capital", ListID: 7, ListName: "Web leads",
+			CampaignID: 12, CampaignName: "Working Capital", ListID: 7, ListName: "Web leads",
 			Timezone: "America/New_York", CustomerKey: fmt.Sprintf("web-%04d", i+1), Phones: []string{fmt.Sprintf("+1212736%04d", 4000+i)},
 			DataFields: map[string]any{
 				"firstName": "Fresh", "lastName": fmt.Sprintf("Lead %02d", i+1), "businessName": fmt.Sprintf("Corner Shop %02d LLC", i+1),

@@ -5,11 +5,8 @@ import (
 	"time"
 )
 
-// history sets the ids of older objects apart from the seed's, and from those that come later.
-const history = 10_000_000
-
 // AddHistory adds leads that came to be from a time on (inclusive) until another (exclusive), evenly, and calls about them within the
-// same time: what a backfill is for. It may be called once.
+// same time: what a backfill is for. Their ids end where the seed's begin, so there is room for 10,000 of each. It may be called once.
 func (v *IPSCAPE) AddHistory(from, to time.Time, leads, calls int) {
 	seed, span := v.box.opt.Seed, to.Sub(from)
 	r := newRNG(seed, "ipscape history")
@@ -21,15 +18,15 @@ func (v *IPSCAPE) AddHistory(from, to time.Time, leads, calls int) {
 	}
 	lists := v.LeadLists()
 	callers := &callSeed{
-		v: v, r: r, users: v.Users(), start: v.box.now(), campaigns: map[int64]Campaign{}, attempt: firstAttempt + history, media: firstMedia + history,
+		v: v, r: r, users: v.Users(), start: v.box.now(), campaigns: map[int64]Campaign{}, attempt: firstAttempt - int64(2*calls), media: firstMedia - int64(2*calls),
 	}
 	for _, c := range v.Campaigns() {
 		callers.campaigns[c.ID] = c
 	}
 	for i := range leads {
-		p, list := newPerson(r, history+i, false, taken), pick(r, lists)
+		p, list := newPerson(r, firstLead-leads+i, false, taken), pick(r, lists)
 		callers.leads = append(callers.leads, Lead{
-			ID: firstLead + history + int64(i), CampaignID: list.CampaignID, CampaignName: list.CampaignName, ListID: list.ID, ListName: list.Name,
+			ID: firstLead - int64(leads-i), CampaignID: list.CampaignID, CampaignName: list.CampaignName, ListID: list.ID, ListName: list.Name,
 			Timezone: p.zone, Phones: []string{p.phone}, OutcomeType: "preview",
 			Created: from.Add(span / time.Duration(leads) * time.Duration(i)).Truncate(time.Second),
 			DataFields: map[string]any{
@@ -44,7 +41,7 @@ func (v *IPSCAPE) AddHistory(from, to time.Time, leads, calls int) {
 	}
 	sort.Slice(times, func(i, j int) bool { return times[i].Before(times[j]) })
 	for i, at := range times {
-		callers.call(firstActivity+history+int64(i), i, at)
+		callers.call(firstActivity-int64(calls-i), i, at)
 	}
 	callers.finish()
 }

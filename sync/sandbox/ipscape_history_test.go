@@ -32,6 +32,11 @@ func TestHistoryLiesWhereItIsSaid(t *testing.T) {
 			}
 		}
 	}
+	for i, l := range v.Leads()[:30] {
+		if l.ID != v.Leads()[30].ID-30+int64(i) {
+			t.Errorf("lead %d lies apart from the others", l.ID)
+		}
+	}
 	if got := len(v.Leads()); got != leads+30 {
 		t.Errorf("%d leads, want %d", got, leads+30)
 	}
