@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +75,7 @@ func (d *database) replicaNow(ctx context.Context) store.ReplicaState {
 func (p *program) showStatus(s *status.Status, watch bool) error {
 	page := sizedBuffer{width: columnsOf(p.stdout)}
 	if watch {
-		page.WriteString("\x1b[H\x1b[2J")
+		fmt.Fprint(&page, "\x1b[H\x1b[2J")
 	}
 	if err := p.screen(&page).print(s); err != nil {
 		return err
