@@ -116,13 +116,21 @@ func (in *Intake) Accept(ctx context.Context, post Post) error {
 	if err := in.push(item); err != nil {
 		return err
 	}
+	var late error
 	select {
 	case err := <-item.done:
 		return err
 	case <-timer.C:
-		return fmt.Errorf("%w: not committed within %s", ErrUnavailable, in.cfg.Timeout)
+		late = fmt.Errorf("%w: not committed within %s", ErrUnavailable, in.cfg.Timeout)
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for the commit: %w", ctx.Err())
+		late = fmt.Errorf("waiting for the commit: %w", ctx.Err())
+	}
+	// Also where both came at once: what is kept is not told as lost, to be sent again.
+	select {
+	case err := <-item.done:
+		return err
+	default:
+		return late
 	}
 }
 
