@@ -113,7 +113,7 @@ func (w *world) checkEnvelope(name string, a answer, kind string, names []string
 	a.decode(w.t, &e)
 	id := fmt.Sprint(e.Meta["requestId"])
 	// A long answer may be here before its line is in the log.
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(w.log.String(), id) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(w.log.String(), id) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if !strings.HasPrefix(id, "req_") || !strings.Contains(w.log.String(), id) {

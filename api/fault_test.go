@@ -111,7 +111,7 @@ func TestDatabaseStopped(t *testing.T) {
 	} {
 		started := time.Now()
 		got := c.call()
-		if got.status != 503 || got.code() != codeUnavailable || got.header.Get("Retry-After") == "" || time.Since(started) > 5*time.Second {
+		if got.status != 503 || got.code() != codeUnavailable || got.header.Get("Retry-After") == "" || time.Since(started) > time.Minute {
 			t.Errorf("%s: %d %s after %s", c.name, got.status, got.body, time.Since(started))
 		}
 	}
@@ -123,10 +123,10 @@ func TestDatabaseStopped(t *testing.T) {
 	}
 	restarted := startPostgresIn(t, pg.Dir())
 	t.Cleanup(func() { _ = restarted.Stop(t.Context()) })
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for w.post("", disposition).status != 200 {
 		if time.Now().After(deadline) {
-			t.Fatal("no post is taken 5 s after the database came back")
+			t.Fatal("no post is taken a minute after the database came back")
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -138,7 +138,7 @@ func (w *world) start() *world {
 	w.base, w.client = "http://"+addr, &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	w.t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := w.server.Stop(ctx); err != nil {
 			w.t.Errorf("stopping the server: %v", err)

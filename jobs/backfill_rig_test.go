@@ -172,7 +172,7 @@ func (r *backfillRig) daemon() *daemon {
 
 func (d *daemon) stop(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := d.workers.Stop(ctx); err != nil {
 		t.Errorf("stopping the workers: %v", err)
@@ -219,7 +219,7 @@ func (r *backfillRig) count(sql string, args ...any) int {
 // until waits for a backfill to look as wanted.
 func (r *backfillRig) until(id uuid.UUID, what string, want func(store.Backfill) bool) store.Backfill {
 	r.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		b, err := r.desk.Show(r.t.Context(), r.org, id)
 		if err != nil {
 			r.t.Fatal(err)

@@ -173,7 +173,7 @@ func startWorkers(t *testing.T, pool *pgxpool.Pool) *worked {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := workers.Stop(ctx); err != nil {
 			t.Errorf("stopping the workers: %v", err)
@@ -194,7 +194,7 @@ func newTestQueue(t *testing.T, pool *pgxpool.Pool) *Queue {
 // eventually waits for cond, which a server answers.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if cond() {
 			return
 		}

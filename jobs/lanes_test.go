@@ -25,7 +25,9 @@ import (
 // vendor's own log has to show that the live walk never waited for more than one request of the backfill (law 10).
 func TestBackfillYieldsToLive(t *testing.T) {
 	t.Parallel()
-	const rate, days = 40, 10
+	// So slow that a live walk waits for the budget also on a machine that is busy with other tests: one that does not keep up
+	// with the rate leaves what it does not use to others, rightly.
+	const rate, days = 5, 10
 	w := newJobsWorld(t)
 	w.db.Clock = time.Now
 	org, err := w.db.EnsureDefault(t.Context())
@@ -86,7 +88,7 @@ func TestBackfillYieldsToLive(t *testing.T) {
 		id := order(walk.Rescan, vendorapi.Backfill, time.Duration(day+2)*24*time.Hour, time.Duration(day)*24*time.Hour)
 		back.Go(func() error { return far.Run(running, id) })
 	}
-	for giveUp := time.Now().Add(30 * time.Second); len(box.Requests()) < 2*rate && time.Now().Before(giveUp); { // past the first burst
+	for giveUp := time.Now().Add(time.Minute); len(box.Requests()) < 2*rate && time.Now().Before(giveUp); { // past the first burst
 		time.Sleep(20 * time.Millisecond)
 	}
 	began := len(box.Requests())

@@ -10,7 +10,7 @@ import (
 
 func TestQuickRunPrintsTheTable(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	var out, notes bytes.Buffer
 	if err := run(ctx, []string{"-quick", "-rows", "500", "-only", "walk100, outbox, queries"}, &out, &notes); err != nil {

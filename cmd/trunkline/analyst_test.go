@@ -20,7 +20,7 @@ func TestAnalyst(t *testing.T) {
 	r := newRig(t, sandbox.Options{Seed: 18, Activities: 120, Leads: 40, Posts: 40}, nil)
 	d := r.serve(nil)
 	r.post(d)
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 	conn, err := pgx.Connect(t.Context(), r.dsn)
 	if err != nil {
 		t.Fatal(err)

@@ -89,7 +89,7 @@ func TestAPI(t *testing.T) {
 		t.Fatalf("apikey create: %s", made)
 	}
 	r.post(d)
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 
 	leads := r.pages(d, "Bearer "+key, 7)
 	if again := r.pages(d, "Bearer "+key, 7); !cmp.Equal(leads, again) {
@@ -230,7 +230,7 @@ func (r *rig) checkKeys(d *child, key string) {
 	if got := r.command("apikey", "revoke", row.ID); got.code != exitDone {
 		r.Errorf("apikey revoke: %s", got)
 	}
-	eventually(r, 5*time.Second, func() string {
+	eventually(r, time.Minute, func() string {
 		if status, answer := call[[]apiLead](r, "GET", d.url()+"/v1/leads", "Bearer "+row.Key, "", ""); status != http.StatusUnauthorized {
 			return fmt.Sprintf("a revoked key to be refused: %d %s", status, answer.code())
 		}

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -138,16 +140,37 @@ func TestBackfillCommandsWithoutADaemon(t *testing.T) {
 	}
 }
 
+// interrupter is a standard error whose reader interrupts as soon as a word is told, and once only.
+type interrupter struct {
+	output
+	at     string
+	signal func()
+	once   sync.Once
+}
+
+// Write implements io.Writer.
+func (i *interrupter) Write(p []byte) (int, error) {
+	n, err := i.output.Write(p)
+	if strings.Contains(i.String(), i.at) {
+		i.once.Do(i.signal)
+	}
+	return n, err
+}
+
 // Waiting without a daemon says so, and ends with a signal; what was ordered stays.
 func TestWaitingForADaemonIsInterrupted(t *testing.T) {
 	t.Parallel()
 	r := newIdleRig(t, sandbox.Options{Seed: 22, Activities: -1, Leads: -1, Posts: -1})
 	for _, args := range []string{"backfill start ipscape activities --from 2026-01-01 --to 2026-01-03 --wait", "sync ipscape activities --wait"} {
 		signals := make(chan os.Signal, 1)
-		time.AfterFunc(2*time.Second, func() { signals <- syscall.SIGINT })
-		got := inProcess(t, r.env, signals, strings.Fields(args)...)
-		if got.code != exitInterrupted || !strings.Contains(got.stderr, "no daemon is running") || !strings.Contains(got.stderr, "in the daemon") {
-			t.Errorf("%s: %s", args, got)
+		talk := &interrupter{at: "no daemon is running", signal: func() { signals <- syscall.SIGINT }}
+		var environ []string
+		for name, value := range r.env {
+			environ = append(environ, name+"="+value)
+		}
+		p := &program{stdout: io.Discard, stderr: talk, environ: environ, signals: signals}
+		if code := p.main(t.Context(), strings.Fields(args)); code != exitInterrupted || !strings.Contains(talk.String(), "in the daemon") {
+			t.Errorf("%s: exit %d: %s", args, code, talk.String())
 		}
 	}
 	if n := one[int](r, `select count(*) from ops.walks where state = 'ready' and kind in ('backfill', 'live')`); n != 3 {
@@ -166,7 +189,7 @@ func TestBackfillWaits(t *testing.T) {
 	d := r.serve(nil)
 
 	// What was ordered before there was a daemon is read by it.
-	eventually(t, 30*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if state := one[string](r, `select state from ops.backfills where id = $1`, strings.TrimSpace(early.stdout)); state != "done" {
 			return "the early backfill is " + state
 		}
@@ -201,7 +224,7 @@ func TestBackfillWaits(t *testing.T) {
 	if got := inProcess(t, r.env, nil, "backfill", "resume", id); got.code != exitDone || got.stdout != "running\n" {
 		t.Errorf("resume of a failed one: %s", got)
 	}
-	eventually(t, 30*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if state := one[string](r, `select state from ops.backfills where id = $1`, id); state != "done" {
 			return "the resumed backfill is " + state
 		}

@@ -20,7 +20,7 @@ const liveIDs = 1_000_000_000_000
 // in the end everything is here, the live position is where live walks brought it, and nobody was rung.
 func TestBackfillBesideLive(t *testing.T) {
 	t.Parallel()
-	rows, page, rate := 1_500, 10, "8"
+	rows, page, rate := 1_500, 10, "5"
 	if fullSize() {
 		rows, page, rate = 200_000, 100, "8"
 	}
@@ -31,7 +31,7 @@ func TestBackfillBesideLive(t *testing.T) {
 	box := r.box.IPSCAPE()
 	pattern := box.Activities()[0]
 	d := r.serve(nil)
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 	if n := one[int](r, `select count(*) from ipscape.activities`); n != 0 {
 		t.Fatalf("%d activities are here before the backfill", n)
 	}

@@ -162,7 +162,7 @@ func (c *child) wait(within time.Duration) int {
 // waitUp waits until the daemon says that it is up, and notes where it listens.
 func (c *child) waitUp() {
 	c.Helper()
-	eventually(c, time.Minute, func() string {
+	eventually(c, 3*time.Minute, func() string {
 		if line := c.logged("trunkline is up"); line != nil {
 			c.addr, _ = line["addr"].(string)
 			return ""

@@ -106,8 +106,8 @@ limit 1`
 func (r *rig) killSomewhere(d *child, random *rand.Rand, pages, left int) killed {
 	r.Helper()
 	begun := one[int](r, `select coalesce((select pages `+firstWalkSQL+`), 0)`)
-	target := begun + 1 + random.IntN(max(1, 2*(pages-begun-pages/5)/(left+1)))
-	eventually(r, time.Minute, func() string {
+	target := begun + 1 + random.IntN(max(1, 2*(pages-begun-pages/3)/(left+1)))
+	eventually(r, 3*time.Minute, func() string {
 		if at := one[int](r, `select coalesce((select pages `+firstWalkSQL+`), 0)`); at < target {
 			return fmt.Sprintf("page %d, it is at %d", target, at)
 		}
@@ -116,7 +116,7 @@ func (r *rig) killSomewhere(d *child, random *rand.Rand, pages, left int) killed
 	time.Sleep(time.Duration(random.IntN(60_000)) * time.Microsecond)
 	d.kill()
 	// What the daemon had sent may still be committed by the server: look once its sessions have gone.
-	eventually(r, 20*time.Second, func() string {
+	eventually(r, time.Minute, func() string {
 		if n := one[int](r, `select count(*) from pg_stat_activity where datname = current_database() and application_name like 'trunkline%'`); n > 0 {
 			return fmt.Sprintf("%d sessions of the dead daemon", n)
 		}

@@ -23,7 +23,7 @@ func TestLendWorksBothWays(t *testing.T) {
 	}
 	r.box.IPSCAPE().AddLeads(youngLeads(1, 4)...)
 	typed := r.box.LendWorks().AddLead(map[string]any{"businessName": "Typed In LLC", "phone": "+12127370001", "source": "web_form"})
-	eventually(t, 90*time.Second, func() string {
+	eventually(t, 2*time.Minute, func() string {
 		if n := len(r.box.LendWorks().Pending()); n > 0 {
 			return fmt.Sprintf("%d webhooks to come", n)
 		}
@@ -51,7 +51,7 @@ func TestLendWorksBothWays(t *testing.T) {
 	}
 	// A mark that somebody sets over there reaches us when the lead is read again.
 	r.box.LendWorks().ChangeLead(typed, map[string]any{"isDoNotCall": true, "dncReason": "asked"})
-	eventually(t, 30*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if one[int](r, `select count(*) from analytics.do_not_call where phone = '+12127370001' and source = 'lendworks'`) != 1 {
 			return "the do-not-call mark"
 		}

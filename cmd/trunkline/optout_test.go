@@ -17,7 +17,7 @@ func TestFirstSyncRingsNobody(t *testing.T) {
 	r := newRig(t, sandbox.Options{Seed: 15, Activities: 200, Leads: 120, Posts: 80}, nil)
 	d := r.serve(nil)
 	r.post(d)
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 	young := one[int](r, `select count(*) from pipeline.leads where first_source_time > now() - interval '24 hours' and not is_do_not_call`)
 	if all := one[int](r, `select count(*) from ipscape.leads`); all != 120 || young < 6 {
 		t.Fatalf("%d leads were read and %d of the pipeline's are young: the test proves nothing", all, young)
@@ -30,7 +30,7 @@ func TestFirstSyncRingsNobody(t *testing.T) {
 	}
 	t.Logf("%d leads younger than a day were read and nobody was called", young)
 	r.box.IPSCAPE().AddLeads(youngLeads(1, 3)...)
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 	r.checkSentOnce(3)
 	r.checkOptOuts()
 	r.lawful()
@@ -75,7 +75,7 @@ func TestOptOutBeforeThePush(t *testing.T) {
 	}
 	optOut(3)
 	r.box.IPSCAPE().AddLeads(youngLeads(1, 3)...)
-	eventually(t, 30*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		held := list[string](r, `select state || ' ' || coalesce(hold, '') from ops.deliveries where class = 'rings'`)
 		if len(held) < 4 || slices.ContainsFunc(held, func(s string) bool { return s != "ready call_window" }) {
 			return fmt.Sprintf("four deliveries to be held, there are %q", held)
@@ -83,7 +83,7 @@ func TestOptOutBeforeThePush(t *testing.T) {
 		return ""
 	})
 	optOut(2)
-	eventually(t, 30*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if n := one[int](r, `select count(*) from ops.deliveries where state = 'cancelled' and reason = 'do_not_call' and phone = $1`, youngPhone(2)); n != 2 {
 			return fmt.Sprintf("both deliveries to the phone that opted out to be cancelled, %d are", n)
 		}
@@ -94,7 +94,7 @@ func TestOptOutBeforeThePush(t *testing.T) {
 		t.Fatalf("exit %d", code)
 	}
 	r.serve(nil)
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 	called := map[string]bool{}
 	for _, l := range r.box.DialedIn().Leads() {
 		called["+1"+l.Phone] = true

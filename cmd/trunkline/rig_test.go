@@ -234,12 +234,12 @@ func (r *rig) settled(within time.Duration) {
 }
 
 // poster is how Convoso's posts, and our own calls of the API, are sent.
-var poster = &http.Client{Timeout: 10 * time.Second}
+var poster = &http.Client{Timeout: time.Minute}
 
 // post sends Convoso posts to a daemon; none means all that are planned.
 func (r *rig) post(c *child, posts ...sandbox.Post) {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if len(posts) == 0 {
 		if err := r.box.Convoso().PostParallel(ctx, poster, c.url(), 4); err != nil {

@@ -22,7 +22,7 @@ func (r *rig) checkUnmapped(d *child) {
 	r.post(d, sandbox.NewPost(sandbox.EventDisposition, map[string]any{
 		"lead_id": "950001", "status": strings.ToLower(code), "call_log_id": "950000001", "call_date": fmt.Sprint(time.Now().Unix()),
 	}))
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 	unmapped := func() (listed, shown bool) {
 		listed = slices.ContainsFunc(answer[[]dispositionRow](r, exitDone, "dispositions", "list", "--unmapped"),
 			func(d dispositionRow) bool {
@@ -83,7 +83,7 @@ func TestRulesAndExplanation(t *testing.T) {
 	if e := r.command("dispositions", "set", "convoso", code, "--outcome", "rang_once", "--stage", "qualified"); e.code != exitDone {
 		t.Fatal(e)
 	}
-	eventually(t, 30*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if n := one[int](r, `select count(*) from pipeline.calls where upper(disposition_raw) = $1 and source = 'convoso' and disposition <> 'rang_once'`, code); n > 0 {
 			return "calls to be folded by the new rule"
 		}
@@ -111,7 +111,7 @@ func TestRulesAndExplanation(t *testing.T) {
 	if n := one[int](r, `select position from pipeline.stages where stage_key = 'nurture'`); n != 8 {
 		t.Errorf("the new stage has position %d, want the last", n)
 	}
-	r.settled(time.Minute)
+	r.settled(3 * time.Minute)
 
 	id := one[uuid.UUID](r, `select lead_id from pipeline.lead_keys where kind = 'ipscape_lead' order by value limit 1`)
 	now := answer[explainRow](r, exitDone, "lead", "explain", id.String())

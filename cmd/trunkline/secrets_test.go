@@ -216,7 +216,7 @@ func (r *rig) failEverywhere(d *child, h haul, secrets map[string]string) {
 	r.box.Faults().Add(faults...)
 	r.box.IPSCAPE().AddLeads(youngLeads(11, 8)...)
 	r.wrongCalls(d, h, secrets)
-	eventually(r, 90*time.Second, func() string {
+	eventually(r, 2*time.Minute, func() string {
 		if n := r.box.Faults().Pending(); n > 0 {
 			return fmt.Sprintf("%d of %d faults to have happened; there were %q", n, len(faults), r.harmed())
 		}
@@ -230,7 +230,7 @@ func (r *rig) failEverywhere(d *child, h haul, secrets map[string]string) {
 	last.Add(refusing, fault(sandbox.VendorDialedIn, "", sandbox.FaultStatus, 403),
 		fault(sandbox.VendorConvolo, "", sandbox.FaultStatus, 401))
 	r.exec(`update ops.streams set retry_at = null`)
-	eventually(r, 30*time.Second, func() string {
+	eventually(r, time.Minute, func() string {
 		if n := one[int](r, `select count(*) from ops.budgets where source = 'ipscape' and denied_at is not null`); n == 0 {
 			return "ipSCAPE's refusal to be noted"
 		}

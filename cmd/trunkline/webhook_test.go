@@ -23,7 +23,7 @@ func TestCallThatHangs(t *testing.T) {
 		return ""
 	})
 	r.box.PostTo(d.url())
-	eventually(t, 30*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if n := len(r.box.Convolo().Pending()); n > 0 {
 			return fmt.Sprintf("%d webhooks to be taken", n)
 		}

@@ -72,7 +72,7 @@ func TestWebhooksOut(t *testing.T) {
 	_ = resp.Body.Close()
 
 	r.box.IPSCAPE().AddLeads(youngLeads(1, 5)...)
-	eventually(t, time.Minute, func() string {
+	eventually(t, 3*time.Minute, func() string {
 		if one[int](r, `select count(*) from ops.webhook_attempts`) == 0 {
 			return "a webhook to fail"
 		}
@@ -84,7 +84,7 @@ func TestWebhooksOut(t *testing.T) {
 	h.mu.Unlock()
 	r.serve(nil)
 	r.box.IPSCAPE().AddLeads(youngLeads(6, 3)...)
-	eventually(t, time.Minute, func() string {
+	eventually(t, 3*time.Minute, func() string {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if n := one[int](r, `select count(*) from ops.webhook_deliveries where state = 'pending'`); n > 0 || len(h.events) < 8 {
@@ -126,7 +126,7 @@ func TestWebhooksOut(t *testing.T) {
 			t.Errorf("%v: %v", c.args, got)
 		}
 	}
-	eventually(t, time.Minute, func() string {
+	eventually(t, 3*time.Minute, func() string {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if h.ids[again.EventID] < 2 {

@@ -102,7 +102,7 @@ func TestOrdinaryUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	binary := copySelf(t, home)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.run=^(TestFirstStartAndRestart|TestAttachAndLastStops|TestRecoversFromAKilledServer|TestLongPathGetsAShortSocket)$") //nolint:gosec // a copy of this binary
 	cmd.Dir = "/"

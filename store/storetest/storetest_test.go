@@ -107,7 +107,7 @@ func TestServerEndsWithAKilledProcess(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	dir := filepath.Dir(u.Query().Get("host"))
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if _, err := os.Stat(dir); os.IsNotExist(err) {
 			return
 		}

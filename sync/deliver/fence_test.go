@@ -85,7 +85,7 @@ func TestLeaseIsRenewedWhileARequestRuns(t *testing.T) {
 	<-sent
 	r.clock.Advance(lease - time.Millisecond)
 	for start := time.Now(); r.count(`select count(*) from ops.deliveries where lease_until > $1`, noon.Add(lease)) == 0; {
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatal("the lease was not renewed")
 		}
 		time.Sleep(10 * time.Millisecond) // polling

@@ -107,7 +107,7 @@ func (r *rig) turning(b *budget) *turning {
 		r.t.Fatal(err)
 	}
 	v.api = vendorapi.Client{
-		Vendor: "dialedin", Base: base, HTTP: vendorapi.NewHTTP(), Now: time.Now, Log: quiet(), Timeout: 10 * time.Second, Gate: b,
+		Vendor: "dialedin", Base: base, HTTP: vendorapi.NewHTTP(), Now: time.Now, Log: quiet(), Timeout: time.Minute, Gate: b,
 	}
 	r.vendor.send = func(ctx context.Context, view deliver.View) (pipeline.Outcome, error) {
 		_, err := v.api.Do(ctx, vendorapi.Request{
@@ -157,7 +157,7 @@ func (r *rig) draining(e *deliver.Engine) (done <-chan struct{}) {
 func (r *rig) eventually(what string, ok func() bool) {
 	r.t.Helper()
 	for start := time.Now(); !ok(); time.Sleep(2 * time.Millisecond) { // polling
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > time.Minute {
 			r.t.Fatalf("never: %s", what)
 		}
 	}

@@ -60,10 +60,10 @@ func TestSlowAnswers(t *testing.T) {
 // Time spent on the items is not time the vendor was silent.
 func TestSlowEmitIsNotIdle(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, answerJSON(`{"items":[1`+strings.Repeat(" ", 3*scanBuffer)+`,2]}`), func(c *Config) { c.IdleTimeout = time.Second })
+	r := newRig(t, answerJSON(`{"items":[1`+strings.Repeat(" ", 3*scanBuffer)+`,2]}`), func(c *Config) { c.IdleTimeout = 3 * time.Second })
 	page, err := r.ListLeads(t.Context(), ListRequest{}, nil, func(raw json.RawMessage, _ *ItemError) error {
 		if string(raw) == "1" {
-			<-time.After(1500 * time.Millisecond)
+			<-time.After(4 * time.Second)
 		}
 		return nil
 	})

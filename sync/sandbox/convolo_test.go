@@ -161,7 +161,7 @@ func TestConvoloWebhooks(t *testing.T) {
 	}
 	r.Convolo().SetWebhook(receiver.URL + "/v1/dialer/convolo/secret")
 	// The server delivers by itself from now on, the refused one again.
-	for deadline := time.Now().Add(10 * time.Second); len(r.Convolo().Delivered()) < want; {
+	for deadline := time.Now().Add(time.Minute); len(r.Convolo().Delivered()) < want; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d delivered", len(r.Convolo().Delivered()), want)
 		}

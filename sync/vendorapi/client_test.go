@@ -28,7 +28,7 @@ func testClient(t *testing.T, base string) *Client {
 	}
 	return &Client{
 		Vendor: "acme", Base: u, HTTP: NewHTTP(), Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Timeout: 2 * time.Second, Secrets: []Secret{testSecret},
+		Timeout: 20 * time.Second, Secrets: []Secret{testSecret},
 	}
 }
 
@@ -98,7 +98,7 @@ func TestSentIsKnown(t *testing.T) {
 	}))
 	t.Cleanup(func() { close(hang); server.Close() })
 	c := testClient(t, server.URL)
-	c.Timeout = 100 * time.Millisecond
+	c.Timeout = 3 * time.Second
 	push := Request{Op: "push", Method: http.MethodPost, Path: "/", Push: true, Body: []byte("x")}
 	_, err := c.Do(t.Context(), push)
 	if verr, ok := err.(*Error); !ok || verr.Kind != Unknown || !verr.Sent { //nolint:errorlint // the type itself is asserted

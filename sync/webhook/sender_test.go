@@ -106,7 +106,7 @@ func TestSendFails(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(release)
-	s := newTestSender(&Guard{Allow: loopback}, nil, 300*time.Millisecond)
+	s := newTestSender(&Guard{Allow: loopback}, nil, 5*time.Second)
 	for path, want := range map[string]Result{
 		"301": {OutcomeRedirect, 301, 0}, "307": {OutcomeRedirect, 307, 0}, "308": {OutcomeRedirect, 308, 0},
 		"400": {Outcome4xx, 400, 0}, "410": {Outcome4xx, 410, 0}, "500": {Outcome5xx, 500, 0}, "later": {Outcome5xx, 503, 2 * time.Minute},
