@@ -14,7 +14,7 @@ import (
 func TestLendWorksBothWays(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, emptied(23), map[string]string{
-		"TRUNKLINE_PUSH": "lendworks", "LENDWORKS_TIMEOUT": "1s", "LENDWORKS_SETTLE": "1s", "LENDWORKS_SCHEDULE_LEADS": "@every 1s",
+		"TRUNKLINE_PUSH": "lendworks", "LENDWORKS_TIMEOUT": "5s", "LENDWORKS_SETTLE": "1s", "LENDWORKS_SCHEDULE_LEADS": "@every 1s",
 	})
 	d := r.serve(nil)
 	r.box.PostTo(d.url())

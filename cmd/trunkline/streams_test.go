@@ -102,7 +102,9 @@ func TestEveryStreamOfIPSCAPE(t *testing.T) {
 
 	// A read that breaks off tells nothing of what it did not reach.
 	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Op: sandbox.OpListLeads, Kind: sandbox.FaultErrorJSON, After: 3, Times: -1})
-	other := vendor.Leads()[40]
+	// It is on the fourth page of seven: out of reach of a sweep that begins now, and a sweep that is under way and has it before it has
+	// too many pages left to come to its end.
+	other := vendor.Leads()[31]
 	vendor.DeleteLead(other.ID)
 	waitFor("sweeps to break off", func() bool {
 		return one[int](r, `select count(*) from ops.walks where stream = 'leads' and kind = 'sweep' and state = 'failed'`) >= 2
@@ -132,10 +134,10 @@ func TestEveryStreamOfIPSCAPE(t *testing.T) {
 	waitFor("the warning to go", func() bool { return one[int](r, `select count(*) from ops.streams where warning is not null`) == 0 })
 
 	// Statistics of each campaign by its type; one that cannot be had stops no other.
-	if diff := cmp.Diff([]string{"11 outbound ", "12 outbound ", "13 outbound ", "14 outbound ", "21 inbound day", "21 inbound hour", "22 inbound day", "22 inbound hour"},
-		list[string](r, `select distinct campaign_id || ' ' || kind || ' ' || period from ipscape.campaign_stats order by 1`)); diff != "" {
-		t.Errorf("statistics (-want +got):\n%s", diff)
-	}
+	eventually(t, time.Minute, func() string {
+		return cmp.Diff([]string{"11 outbound ", "12 outbound ", "13 outbound ", "14 outbound ", "21 inbound day", "21 inbound hour", "22 inbound day", "22 inbound hour"},
+			list[string](r, `select distinct campaign_id || ' ' || kind || ' ' || period from ipscape.campaign_stats order by 1`))
+	})
 	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorIPSCAPE, Op: sandbox.OpOutboundInfo, Kind: sandbox.FaultStatus, Status: 404, Times: -1})
 	told := time.Now()
 	waitFor("statistics of inbound campaigns", func() bool {

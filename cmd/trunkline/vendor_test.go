@@ -152,7 +152,7 @@ func TestVendorIPSCAPE(t *testing.T) {
 	if got := ask(map[string]string{"IPSCAPE_RATE": "20"}, "list_activities", "campaignId=12"); got.code != exitDone {
 		t.Errorf("beside a daemon: %s", got)
 	}
-	r.exec(`update ops.budgets set paused_until = now() + interval '50 seconds' where source = 'ipscape'`)
+	r.exec(`update ops.budgets set paused_until = now() + interval '10 minutes' where source = 'ipscape'`)
 	if got := ask(map[string]string{"IPSCAPE_RATE": "20"}, "list_users"); got.code != exitFailed || !strings.Contains(got.stderr, "limited, wait") {
 		t.Errorf("a paused account: %s", got)
 	}

@@ -12,7 +12,7 @@ import (
 // with our reference, settle the delivery and tell of the call.
 func TestCallThatHangs(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, emptied(17), map[string]string{"TRUNKLINE_PUSH": "convolo", "CONVOLO_TIMEOUT": "1s"})
+	r := newRig(t, emptied(17), map[string]string{"TRUNKLINE_PUSH": "convolo", "CONVOLO_TIMEOUT": "5s"})
 	d := r.serve(nil)
 	r.box.Faults().Add(sandbox.Fault{Vendor: sandbox.VendorConvolo, Op: sandbox.OpAddCall, Kind: sandbox.FaultHang})
 	r.box.IPSCAPE().AddLeads(youngLeads(1, 1)...)

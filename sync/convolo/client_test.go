@@ -126,7 +126,7 @@ func TestTransport(t *testing.T) {
 		"refused": {"http://" + listener.Addr().String(), nil},
 	} {
 		c := config(tc.url)
-		c.Timeout = 300 * time.Millisecond
+		c.Timeout = 3 * time.Second
 		outcome, err := newClient(t, c, base()).StartCall(t.Context(), ref, lead(), nil)
 		e := vendorError(t, err)
 		if tc.sent == nil {

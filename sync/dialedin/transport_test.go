@@ -120,7 +120,7 @@ func TestTransport(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			c := config(tc.url)
-			c.Timeout = 300 * time.Millisecond
+			c.Timeout = 3 * time.Second
 			client := newClient(t, c, base())
 			outcome, err := client.Insert(t.Context(), lead())
 			if outcome.State != tc.state || outcome.Reason != tc.reason {

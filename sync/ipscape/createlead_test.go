@@ -45,7 +45,7 @@ func TestCreateLeadOnce(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			box, client := writing(t, func(c *Config) { c.Timeout = 2 * time.Second })
+			box, client := writing(t, func(c *Config) { c.Timeout = 10 * time.Second })
 			box.Faults().Add(tt.faults...)
 			l := NewLead{ListID: 120, CustomerKey: " 00-" + tt.name, Phone1: "+61400111222"}
 			key := strings.TrimSpace(l.CustomerKey)

@@ -63,7 +63,7 @@ func (g *gate) Accepted(context.Context, time.Time) {}
 func newClient(t *testing.T, url, key string, g vendorapi.Gate, log *slog.Logger) *lendworks.Client {
 	t.Helper()
 	c := lendworks.Defaults()
-	c.BaseURL, c.Key, c.Timeout = url, vendorapi.Secret(key), 2*time.Second
+	c.BaseURL, c.Key, c.Timeout = url, vendorapi.Secret(key), 5*time.Second
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
