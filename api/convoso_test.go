@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,10 +235,31 @@ func TestDNCPostSuppressesBeforeItIsAnswered(t *testing.T) {
 	}
 }
 
+// openingIntake opens once so many posts have come.
+type openingIntake struct {
+	Intake
+	come atomic.Int64
+	at   int64
+	open func()
+}
+
+func (i *openingIntake) Accept(ctx context.Context, post store.Post) error {
+	if i.come.Add(1) == i.at {
+		i.open()
+	}
+	return i.Intake.Accept(ctx, post)
+}
+
+// The database takes its time for the first posts until half of them have come: those that came meanwhile go together.
 func TestConcurrentPostsShareCommits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t).start()
 	const posts = 200
+	hold := make(chan struct{})
+	open := sync.OnceFunc(func() { close(hold) })
+	w := newWorld(t, func(c *Config) { c.Intake = &openingIntake{Intake: c.Intake, at: posts / 2, open: open} })
+	w.hold = hold
+	w.start()
+	defer time.AfterFunc(2*time.Second, open).Stop() // or the first of them would be told that it takes too long
 	var wg sync.WaitGroup
 	for i := range posts {
 		wg.Go(func() {

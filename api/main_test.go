@@ -49,8 +49,9 @@ type world struct {
 	// key is a full key of the default organisation, token its receiver token.
 	key, token string
 	log        *logBuffer
-	// groups counts the transactions of the intake.
+	// groups counts the transactions of the intake, hold holds them up until it is closed.
 	groups atomic.Int64
+	hold   chan struct{}
 }
 
 // logBuffer collects a log that several goroutines write.
@@ -107,6 +108,9 @@ func newWorldOn(t *testing.T, pool *pgxpool.Pool, edit ...func(*Config)) *world 
 	w.drain = &store.InboxDrain{DB: db, Read: jobs.ReadConvoso(settings), Wake: func(context.Context, pgx.Tx) error { return nil }}
 	w.intake = store.NewIntake(db, store.IntakeConfig{Enqueue: func(context.Context, pgx.Tx, []store.Post) error {
 		w.groups.Add(1)
+		if w.hold != nil {
+			<-w.hold
+		}
 		return nil
 	}})
 	cfg := Config{

@@ -229,12 +229,14 @@ func TestIntakeCommitsForCallerThatLeft(t *testing.T) {
 func TestIntakeStop(t *testing.T) {
 	t.Parallel()
 	db, org := intakeDB(t), uuid.New()
-	in := store.NewIntake(db, store.IntakeConfig{})
+	in := store.NewIntake(db, store.IntakeConfig{Timeout: time.Minute})
 	results := make(chan error, 20)
 	for range 20 {
 		go func() { results <- in.Accept(context.Background(), newPost(org, "{}")) }()
 	}
-	time.Sleep(50 * time.Millisecond) // they wait: nothing is started yet
+	for in.Waiting() < cap(results) { // nothing is started yet
+		time.Sleep(time.Millisecond)
+	}
 	in.Start()
 	if err := in.Stop(t.Context()); err != nil {
 		t.Fatalf("stop: %v", err)
