@@ -22,8 +22,11 @@ cross join lateral (
 where c.agent_external_id is not null and c.agent_source is not null`
 
 // agentsBefore names the agents of calls as they are stored: what such a call told of its agent may be told by it no more.
-func agentsBefore(ctx context.Context, tx pgx.Tx, args pgx.StrictNamedArgs) ([]agentName, error) {
-	rows, err := tx.Query(ctx, agentsBeforeSQL, args)
+func agentsBefore(ctx context.Context, tx pgx.Tx, f *folded, calls callNames) ([]agentName, error) {
+	if len(calls.ids) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, agentsBeforeSQL, calls.args(f))
 	if err != nil {
 		return nil, fmt.Errorf("reading the agents of calls: %w", err)
 	}

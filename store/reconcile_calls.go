@@ -67,8 +67,9 @@ func copyEvents(ctx context.Context, tx pgx.Tx, events []eventRow) error {
 		},
 		pgx.CopyFromSlice(len(events), func(i int) ([]any, error) {
 			e := &events[i]
+			// Arrays, as uuid.UUID is sent by way of its text.
 			return []any{
-				e.OrgID, e.Source, e.Account, e.ExternalID, e.Type, e.OccurredAt, e.Disposition, e.LeadID, e.ToldBy, e.EventID,
+				[16]byte(e.OrgID), e.Source, e.Account, e.ExternalID, e.Type, e.OccurredAt, e.Disposition, (*[16]byte)(e.LeadID), e.ToldBy, [16]byte(e.EventID),
 				e.GivenID, e.AgentSource, e.AgentAccount, e.AgentExternalID, e.Direction, e.Seconds, e.Notes, e.Metadata, e.ToldAt,
 			}, nil
 		}))
@@ -106,7 +107,7 @@ func (f *folded) dropCalls(ctx context.Context, tx pgx.Tx) error {
 	if len(untold.ids) == 0 {
 		return nil
 	}
-	before, err := agentsBefore(ctx, tx, untold.args(f))
+	before, err := agentsBefore(ctx, tx, f, untold)
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("reading calls: %w", err)
 	}
-	var changed callNames
+	var changed, known callNames
 	var rows []callRow
 	var events []eventRow
 	for i := range f.result.Calls {
@@ -143,6 +144,9 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 			continue
 		}
 		changed.add(c.Key)
+		if stored[i+1] != "" {
+			known.add(c.Key)
+		}
 		rows = append(rows, row)
 		for j := range c.Events {
 			events = append(events, f.eventRow(c, &row, &c.Events[j]))
@@ -151,7 +155,7 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	before, err := agentsBefore(ctx, tx, changed.args(f))
+	before, err := agentsBefore(ctx, tx, f, known)
 	if err != nil {
 		return err
 	}
