@@ -48,7 +48,8 @@ func Unavailable(err error) bool {
 }
 
 // unavailableCode sorts SQLSTATE codes: connection trouble (08), lack of resources (53), an operator's doing such as a
-// shutdown or a statement timeout (57), a server that became read-only (25006), lost races (40) and lock timeouts (55P03).
+// shutdown or a statement timeout (57), a server that became read-only (25006), a transaction that was idle for too long (25P03), lost
+// races (40) and lock timeouts (55P03).
 func unavailableCode(code string) bool {
 	if len(code) != 5 {
 		return false
@@ -57,7 +58,7 @@ func unavailableCode(code string) bool {
 	case "08", "40", "53", "57":
 		return true
 	}
-	return code == "25006" || code == "55P03"
+	return code == "25006" || code == "25P03" || code == "55P03"
 }
 
 // TookTooLong tells whether a statement was ended for its length. Unavailable counts that as the server's fault, which for

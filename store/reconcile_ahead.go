@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -95,8 +96,8 @@ func (r *Reconciler) keyRecords(ctx context.Context, org uuid.UUID, lock foldLoc
 	if len(ids) == 0 {
 		return false, nil
 	}
-	err = r.DB.InTx(ctx, func(tx pgx.Tx) error {
-		var err error
+	err = r.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+		defer r.shield(ctx, org, &err)
 		if keyed, err = lock(ctx, tx, org); err != nil || !keyed {
 			return err
 		}
@@ -114,6 +115,9 @@ func (r *Reconciler) keyRecords(ctx context.Context, org uuid.UUID, lock foldLoc
 		_, err = rekey(ctx, tx, f, ids)
 		return err
 	})
+	if errors.Is(err, errTurnWaits) {
+		return false, nil
+	}
 	if err != nil && ctx.Err() == nil && (!Unavailable(err) || TookTooLong(err)) {
 		// The folds of these records find out which of them is at fault, and stop no others (law 13).
 		r.DB.Log.WarnContext(ctx, "records cannot be keyed ahead of their fold", "org_id", org, "error", Loggable(err))
@@ -138,6 +142,7 @@ func (r *Reconciler) lookAhead(ctx context.Context, org uuid.UUID, a *ahead) err
 	if err := r.DB.Pool.QueryRow(ctx, queueKeylessSQL, planned, args).Scan(&a.left, &a.after, &a.keyless); err != nil {
 		return fmt.Errorf("listing queued records without keys: %w", err)
 	}
+	a.keyless = once(a.keyless) // a record is queued with each version: two lanes must not both write its keys
 	return nil
 }
 
@@ -165,4 +170,14 @@ func (f *folded) take(ctx context.Context, tx pgx.Tx, ids []int64) ([]int64, err
 		f.seeds[id] = true
 	}
 	return taken, nil
+}
+
+// once leaves out what was there before.
+func once(ids []int64) []int64 {
+	seen := make(map[int64]bool, len(ids))
+	return slices.DeleteFunc(ids, func(id int64) bool {
+		had := seen[id]
+		seen[id] = true
+		return had
+	})
 }

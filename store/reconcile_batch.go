@@ -57,6 +57,7 @@ func (r *Reconciler) read(ctx context.Context, org uuid.UUID, lock foldLock, mos
 			b.drop(ctx)
 		}
 	}()
+	defer r.shield(ctx, org, &err)
 	if b.conn, err = r.DB.acquire(ctx); err != nil {
 		return b, err
 	}
@@ -64,6 +65,9 @@ func (r *Reconciler) read(ctx context.Context, org uuid.UUID, lock foldLock, mos
 		return b, fmt.Errorf("beginning a batch: %w", err)
 	}
 	f, err := r.readInto(ctx, b, most)
+	if errors.Is(err, errTurnWaits) {
+		return b, nil
+	}
 	if err != nil || f == nil {
 		return b, err
 	}
@@ -104,15 +108,19 @@ func (b *batch) drop(ctx context.Context) {
 	b.conn = nil
 }
 
-// write writes a batch that was read and commits it. A fault of ours in the midst of it must not end the daemon: it is an error of the
-// batch, which is then tried in parts, like any other.
+// shield makes an error of a panic: a fault of ours in the midst of a fold must not end the daemon, nor the batch beside it. What it
+// happened to is then tried in parts, like anything else that fails.
+func (r *Reconciler) shield(ctx context.Context, org uuid.UUID, err *error) {
+	if p := recover(); p != nil {
+		r.DB.Log.ErrorContext(ctx, "a fold panicked", "org_id", org, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("a fold panicked: %T", p)
+	}
+}
+
+// write writes a batch that was read, and commits it.
 func (r *Reconciler) write(ctx context.Context, b *batch) (err error) {
 	started := r.DB.Now()
 	defer func() {
-		if p := recover(); p != nil {
-			r.DB.Log.ErrorContext(ctx, "writing a fold panicked", "org_id", b.org, "stack", string(debug.Stack()))
-			err = fmt.Errorf("writing a fold panicked: %T", p)
-		}
 		if err != nil {
 			b.drop(ctx)
 			return
@@ -122,6 +130,7 @@ func (r *Reconciler) write(ctx context.Context, b *batch) (err error) {
 		b.conn = nil
 		b.took += r.DB.Now().Sub(started)
 	}()
+	defer r.shield(ctx, b.org, &err)
 	b.f.now = started
 	if err := r.writeApart(ctx, b.tx, b.f); err != nil {
 		return err
@@ -135,9 +144,10 @@ func (r *Reconciler) write(ctx context.Context, b *batch) (err error) {
 	return r.writeInTurn(ctx, b.tx, b.f)
 }
 
-// foldBatch reads and writes one batch, and again with fewer records where it fails, down to one: that one is set aside, and never stops
-// the others (law 13). It returns how many records it folded: none when somebody else is folding. most is how many to begin
-// with, and is left at how many should be taken next.
+// foldBatch reads and writes one batch, with nothing beside it, and again with fewer records where it fails, down to one: that one is
+// set aside, and never stops the others (law 13). One that takes Postgres too long goes to the end of the queue instead, for the fault
+// may be a slow disk's. It returns how many records it folded: none when somebody else is folding. most is how many to begin with, and
+// is left at how many should be taken next.
 func (r *Reconciler) foldBatch(ctx context.Context, org uuid.UUID, lock foldLock, most *int) (int, error) {
 	for ; ; *most = fewer(*most) {
 		b, err := r.read(ctx, org, lock, *most)
@@ -147,39 +157,37 @@ func (r *Reconciler) foldBatch(ctx context.Context, org uuid.UUID, lock foldLock
 		if err == nil {
 			err = r.write(ctx, b)
 		}
-		if n, again, err := r.outcome(ctx, b, err, most); !again {
-			return n, err
+		switch last := *most == 1 && len(b.seeds) == 1; {
+		case err == nil:
+			*most = r.noteFolded(b, *most)
+			return len(b.f.seeds), nil
+		case stops(ctx, err), len(b.seeds) == 0 && !errors.Is(err, errTooMuch):
+			return 0, err
+		case last && TookTooLong(err):
+			return 0, errors.Join(fmt.Errorf("folding record %d took too long: %w", b.seeds[0], err), r.putLast(ctx, org, b.seeds[0]))
+		case last:
+			return 1, r.setAside(ctx, org, b.seeds[0], err)
 		}
 	}
+}
+
+// stops tells whether a batch failed of something that would make every other one fail too.
+func stops(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || Unavailable(err) && !TookTooLong(err) || errors.Is(err, errWake)
 }
 
 // fewer is how many records to begin with after so many have failed.
 func fewer(most int) int { return max(1, most/8) }
 
-// outcome says what became of a batch that ended with err: how many records it folded, and whether they are to be tried again, fewer
-// at a time. One record that takes Postgres too long goes to the end of the queue, for the fault may be a slow disk's.
-func (r *Reconciler) outcome(ctx context.Context, b *batch, err error, most *int) (n int, again bool, _ error) {
-	switch {
-	case errors.Is(err, errTooMuch):
-		return 0, true, nil
-	case err == nil:
-		r.tellSped(b.f)
-		if r.Observe != nil {
-			r.Observe(len(b.f.seeds), len(b.f.result.Leads), len(b.f.result.Calls), b.took)
-		}
-		if *most = min(r.batchSize(), *most*4, len(b.seeds)*r.batchSize()*reconcileRead/max(1, len(b.f.told))); b.took > reconcileHold {
-			*most /= 2
-		}
-		*most = max(1, *most)
-		return len(b.f.seeds), false, nil
-	case ctx.Err() != nil, Unavailable(err) && !TookTooLong(err), errors.Is(err, errWake):
-		return 0, false, err
-	case *most == 1 && len(b.seeds) == 1 && TookTooLong(err):
-		return 0, false, errors.Join(fmt.Errorf("folding record %d took too long: %w", b.seeds[0], err), r.putLast(ctx, b.org, b.seeds[0]))
-	case *most == 1 && len(b.seeds) == 1:
-		return 1, false, r.setAside(ctx, b.org, b.seeds[0], err)
-	case len(b.seeds) == 0:
-		return 0, false, err
+// noteFolded tells of a batch that is committed, and returns how many records the next one should begin with after most: fewer where this
+// one kept others waiting for long, or read more than it should.
+func (r *Reconciler) noteFolded(b *batch, most int) int {
+	r.tellSped(b.f)
+	if r.Observe != nil {
+		r.Observe(len(b.f.seeds), len(b.f.result.Leads), len(b.f.result.Calls), b.took)
 	}
-	return 0, true, nil
+	if b.took > reconcileHold {
+		return max(1, most/2)
+	}
+	return max(1, min(r.batchSize(), most*4, len(b.seeds)*r.batchSize()*reconcileRead/max(1, len(b.f.told))))
 }

@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
@@ -148,7 +151,7 @@ func (w *foldWorld) until(what string, want int, sql string) {
 
 // heldTurns counts the transactions that hold a turn's lock.
 const heldTurns = `
-select count(*)
+select count(distinct pid)
 from pg_locks
 where locktype = 'advisory' and mode = 'ShareLock' and granted
   and database = (select oid from pg_database where datname = current_database())`
@@ -189,45 +192,6 @@ func TestTwoBatchesAreAtWorkSideBySide(t *testing.T) {
 	}
 	if leads, calls := w.number(`select count(*) from pipeline.leads`), w.number(`select count(*) from pipeline.calls`); leads != 12 || calls != 12 {
 		t.Errorf("%d leads and %d calls, want 12 of each", leads, calls)
-	}
-}
-
-// A turn keeps other drains away while a transaction of it runs, lets a write in that waits, and is over once another drain has one.
-func TestATurnAtALongQueue(t *testing.T) {
-	t.Parallel()
-	w := newFoldWorld(t)
-	w.rec.Batch = 2
-	recs := wideLeads(12)
-	recs[0].facts.Leads[0].Fields = map[pipeline.Field]string{pipeline.FieldCity: "held"}
-	w.land(recs...)
-	release := w.hold()
-	done := make(chan error, 1)
-	go func() {
-		_, err := w.rec.Drain(t.Context())
-		done <- err
-	}()
-	w.until("a batch that cannot go on", 1, waitsFor("ExclusiveLock"))
-	other := *w.rec
-	if n, err := other.Drain(t.Context()); n != 0 || err != nil {
-		t.Errorf("another drain folded %d records beside the turn: %v", n, err)
-	}
-	wrote := make(chan error, 1)
-	go func() {
-		wrote <- w.db.InTx(t.Context(), func(tx pgx.Tx) error {
-			var id int64
-			if err := tx.QueryRow(t.Context(), `select max(record_id) from ops.records`).Scan(&id); err != nil {
-				return err
-			}
-			return w.rec.FoldNow(t.Context(), tx, foldOrg, []int64{id})
-		})
-	}()
-	w.until("a write that waits for the lock", 2, waitsFor("ExclusiveLock"))
-	release()
-	if err := errors.Join(<-wrote, <-done); err != nil {
-		t.Fatal(err)
-	}
-	if leads, left := w.number(`select count(*) from pipeline.leads`), w.number(queuedSQL); leads != 12 || left != 0 {
-		t.Errorf("%d leads and %d records in the queue, want 12 and none", leads, left)
 	}
 }
 
@@ -274,36 +238,47 @@ func TestAPanicInAFoldIsAnErrorOfItsBatch(t *testing.T) {
 	}
 }
 
-// A drain does not wait for ever behind somebody who holds the lock alone for long, and does not fail of it either.
-func TestATurnWaitsNoLongerThanItMay(t *testing.T) {
+// Batches that keep others waiting for long are made smaller and smaller.
+func TestASlowBatchMakesTheNextOneSmaller(t *testing.T) {
+	t.Parallel()
+	w := newFoldWorld(t)
+	w.rec.Batch = 64
+	for i := range 300 {
+		w.land(ownLead(fmt.Sprint(i), 1))
+	}
+	var now atomic.Int64
+	w.db.Clock = func() time.Time { return foldStart.Add(time.Hour + time.Duration(now.Add(1))*700*time.Millisecond) }
+	var sizes []int
+	w.rec.Observe = func(records, _, _ int, _ time.Duration) { sizes = append(sizes, records) }
+	for w.number(queuedSQL) > 0 {
+		if _, err := w.rec.Drain(t.Context()); err != nil && !errors.Is(err, store.ErrMore) {
+			t.Fatal(err)
+		}
+	}
+	if len(sizes) < 6 || slices.Min(sizes[:6]) > 8 {
+		t.Errorf("slow batches of %v records, want ever smaller ones", sizes)
+	}
+}
+
+// Two versions of a record that was never folded stand in the queue twice, and its keys are written once.
+func TestARecordThatIsQueuedTwiceIsKeyedOnce(t *testing.T) {
 	t.Parallel()
 	w := newFoldWorld(t)
 	w.rec.Batch = 2
-	w.land(wideLeads(12)...)
-	conn := w.apart()
-	plain, locked := w.rec.Facts, make(chan error, 1)
-	var once sync.Once
-	w.rec.Facts = func(r *pipeline.Record) (pipeline.Facts, error) {
-		once.Do(func() { // behind the transactions that write keys ahead
-			go func() {
-				_, err := conn.Exec(t.Context(), `select pg_advisory_lock(hashtextextended('trunkline.reconcile.' || $1::text, 0))`, foldOrg)
-				locked <- err
-			}()
-			w.until("a wait for the lock alone", 1, waitsFor("ExclusiveLock"))
-		})
-		return plain(r)
+	var said bytes.Buffer
+	w.db.Log = slog.New(slog.NewTextHandler(&said, nil))
+	for minute := 1; minute <= 2; minute++ {
+		for i := range 260 { // more than one lane takes at a time
+			r := ownLead(fmt.Sprint(i), minute)
+			r.facts.Leads[0].Fields = map[pipeline.Field]string{pipeline.FieldCity: fmt.Sprint("city ", minute)}
+			w.land(r)
+		}
 	}
-	if n, err := w.rec.Drain(t.Context()); n != 0 || err != nil {
-		t.Errorf("a drain that had to wait folded %d records: %v", n, err)
-	}
-	if err := <-locked; err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), `select pg_advisory_unlock_all()`); err != nil {
-		t.Fatal(err)
+	if n := w.number(queuedSQL); n != 520 {
+		t.Fatalf("%d rows in the queue, want 520", n)
 	}
 	w.drain()
-	if leads, left := w.number(`select count(*) from pipeline.leads`), w.number(queuedSQL); leads != 12 || left != 0 {
-		t.Errorf("%d leads and %d records in the queue, want 12 and none", leads, left)
+	if leads, left := w.number(`select count(*) from pipeline.leads`), w.number(queuedSQL); leads != 260 || left != 0 || said.Len() > 0 {
+		t.Errorf("%d leads and %d records in the queue, want 260 and none; it said %s", leads, left, &said)
 	}
 }

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -76,6 +79,31 @@ func copyEvents(ctx context.Context, tx pgx.Tx, events []eventRow) error {
 	return err
 }
 
+// copyCalls writes calls that are not in the table, for less than half of what the upsert costs.
+func copyCalls(ctx context.Context, tx pgx.Tx, calls []callRow) error {
+	if len(calls) == 0 {
+		return nil
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pipeline", "calls"},
+		[]string{
+			"org_id", "source", "account_id", "external_call_id", "lead_id", "agent_external_id", "agent_name", "agent_email", "direction",
+			"campaign_name", "from_number", "to_number", "started_at", "answered_at", "ended_at", "talk_s", "disposition", "disposition_raw",
+			"disposition_name", "contacted", "recording_url", "recording_deleted", "notes", "parent_external_id", "root_external_id", "lead_rule",
+			"provenance", "content_hash", "occurred_at", "updated_at", "agent_source", "agent_account_id", "external_call_id_given",
+		},
+		pgx.CopyFromSlice(len(calls), func(i int) ([]any, error) {
+			c := &calls[i]
+			hash, err := hex.DecodeString(strings.TrimPrefix(c.ContentHash, `\x`))
+			return []any{
+				[16]byte(c.OrgID), c.Source, c.Account, c.ExternalID, (*[16]byte)(c.LeadID), c.AgentExternalID, c.AgentName, c.AgentEmail, c.Direction,
+				c.CampaignName, c.FromNumber, c.ToNumber, c.StartedAt, c.AnsweredAt, c.EndedAt, c.TalkSeconds, c.Disposition, c.DispositionRaw,
+				c.DispositionName, c.Contacted, c.RecordingURL, c.RecordingDeleted, c.Notes, c.ParentExternalID, c.RootExternalID, c.LeadRule,
+				c.Provenance, hash, c.OccurredAt, c.UpdatedAt, c.AgentSource, c.AgentAccount, c.GivenID,
+			}, err
+		}))
+	return err
+}
+
 // callNames are the keys of calls as parallel arrays.
 type callNames struct{ sources, accounts, ids []string }
 
@@ -135,7 +163,7 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("reading calls: %w", err)
 	}
 	var changed, known callNames
-	var rows []callRow
+	var rows, fresh []callRow
 	var events []eventRow
 	for i := range f.result.Calls {
 		c := &f.result.Calls[i]
@@ -144,15 +172,17 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 			continue
 		}
 		changed.add(c.Key)
-		if stored[i+1] != "" {
+		if stored[i+1] == "" {
+			fresh = append(fresh, row)
+		} else {
 			known.add(c.Key)
+			rows = append(rows, row)
 		}
-		rows = append(rows, row)
 		for j := range c.Events {
 			events = append(events, f.eventRow(c, &row, &c.Events[j]))
 		}
 	}
-	if len(rows) == 0 {
+	if len(changed.ids) == 0 {
 		return nil
 	}
 	before, err := agentsBefore(ctx, tx, f, known)
@@ -162,12 +192,15 @@ func (f *folded) writeCalls(ctx context.Context, tx pgx.Tx) error {
 	if err := upsertRows(ctx, tx, callsUpsertSQL, rows); err != nil {
 		return fmt.Errorf("writing calls: %w", err)
 	}
+	if err := copyCalls(ctx, tx, fresh); err != nil {
+		return fmt.Errorf("writing new calls: %w", err)
+	}
 	if _, err := tx.Exec(ctx, eventsDeleteSQL, changed.args(f)); err != nil {
 		return fmt.Errorf("replacing call events: %w", err)
 	}
 	if err := copyEvents(ctx, tx, events); err != nil {
 		return fmt.Errorf("writing call events: %w", err)
 	}
-	f.agents = mergeNames(mergeNames(f.agents, agentsOf(rows, events)), before)
+	f.agents = mergeNames(mergeNames(f.agents, agentsOf(slices.Concat(rows, fresh), events)), before)
 	return nil
 }

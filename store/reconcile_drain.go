@@ -120,7 +120,7 @@ func (d *draining) fold(ctx context.Context, org uuid.UUID) error {
 		d.busy = append(d.busy, org)
 		return nil
 	}
-	if len(d.writing) > 0 {
+	if len(d.writing) > 0 && d.writing[0].org == org {
 		b.after = d.writing[0]
 	}
 	d.writing = append(d.writing, b)
@@ -153,10 +153,13 @@ func (d *draining) settle(ctx context.Context, left int) error {
 	return errors.Join(errs...)
 }
 
-// ended counts what a batch came to that ended with err. One that failed is folded again in smaller parts.
+// ended counts what a batch came to that ended with err. One that failed is folded again by itself, in smaller parts.
 func (d *draining) ended(ctx context.Context, b *batch, err error) error {
-	n, again, err := d.r.outcome(ctx, b, err, &d.most)
-	if again {
+	n := 0
+	switch {
+	case err == nil:
+		n, d.most = len(b.f.seeds), d.r.noteFolded(b, d.most)
+	case !stops(ctx, err):
 		d.most = fewer(d.most)
 		n, err = d.r.foldBatch(ctx, b.org, b.lock, &d.most)
 	}

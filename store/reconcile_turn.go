@@ -80,17 +80,27 @@ select exists (
 // turnPatience is how long a drain waits behind somebody who wants the lock alone, before it leaves the organisation to later.
 const turnPatience = "5s"
 
+// turnIdle is how long a batch may wait for the one before it, whose statements may each take as long as they are allowed to.
+const turnIdle = "300s"
+
+// errTurnWaits means that a lock did not come free in time; the transaction is spoiled.
+var errTurnWaits = errors.New("somebody else holds the reconcile lock")
+
 // beside is the foldLock of a turn. It queues behind whoever waits for the lock, so that a drain keeps no write waiting for more
-// than what it has begun. The turn is asked for under the lock, by a statement that sees what was committed before.
+// than what it has begun. The turn is asked for under the lock, by a statement that sees what was committed before. The lock of
+// landings, which only an erasure takes alone, is taken now too: later one batch might have it, an erasure wait for that, and the other
+// batch wait behind the erasure, while the first waits for the other here, which Postgres does not see.
 func (t *turn) beside(ctx context.Context, tx pgx.Tx, org uuid.UUID) (got bool, err error) {
 	var batch pgx.Batch
 	batch.Queue(`select set_config('lock_timeout', @patience, true)`, pgx.StrictNamedArgs{"patience": turnPatience})
 	batch.Queue(foldBesideSQL, pgx.StrictNamedArgs{"org": org})
+	batch.Queue(landingLockSQL, pgx.StrictNamedArgs{"org": org})
 	batch.Queue(`set local lock_timeout to default`)
+	batch.Queue(`select set_config('idle_in_transaction_session_timeout', @idle, true)`, pgx.StrictNamedArgs{"idle": turnIdle})
 	batch.Queue(turnHeldSQL, pgx.StrictNamedArgs{"org": org, "holder": t.holder}).QueryRow(func(row pgx.Row) error { return row.Scan(&got) })
 	err = tx.SendBatch(ctx, &batch).Close()
 	if waited, ok := errors.AsType[*pgconn.PgError](err); ok && waited.Code == "55P03" {
-		return false, nil
+		return false, errTurnWaits
 	}
 	if err != nil {
 		return false, fmt.Errorf("taking the reconcile lock for a turn: %w", err)

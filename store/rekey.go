@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -25,12 +28,12 @@ using unnest(@records::bigint[], @kinds::text[], @accounts::text[], @values::tex
 where k.org_id = @org and k.record_id = d.record_id and k.kind = d.kind and k.account_id = d.account_id
   and k.value = d.value and k.role = d.role and k.identity = d.identity`
 
+// Only who holds the fold's lock writes keys, and has just read which are there: no conflict clause, which would look for each twice.
 const recordKeysInsertSQL = `
 insert into ops.record_keys (org_id, record_id, kind, account_id, value, role, identity)
 select @org, n.record_id, n.kind, n.account_id, n.value, n.role, n.identity
 from unnest(@records::bigint[], @kinds::text[], @accounts::text[], @values::text[], @roles::text[], @identities::text[])
-  as n (record_id, kind, account_id, value, role, identity)
-on conflict do nothing`
+  as n (record_id, kind, account_id, value, role, identity)`
 
 // keyRows are rows of ops.record_keys as parallel arrays.
 type keyRows struct {
@@ -38,10 +41,26 @@ type keyRows struct {
 	kinds, accounts, values, roles, identities []string
 }
 
-func (r *keyRows) add(id int64, k recordKey) {
-	r.records = append(r.records, id)
-	r.kinds, r.accounts, r.values = append(r.kinds, k.Kind), append(r.accounts, k.Account), append(r.values, k.Value)
-	r.roles, r.identities = append(r.roles, k.Role), append(r.identities, k.Identity)
+// keyRow is one row.
+type keyRow struct {
+	record int64
+	recordKey
+}
+
+// inOrder are rows in the order of the table's key: so neighbours are written one after the other, and nobody waits for another who
+// waits for him.
+func inOrder(list []keyRow) (r keyRows) {
+	slices.SortFunc(list, func(a, b keyRow) int {
+		return cmp.Or(
+			strings.Compare(a.Kind, b.Kind), strings.Compare(a.Account, b.Account), strings.Compare(a.Value, b.Value), strings.Compare(a.Role, b.Role),
+			cmp.Compare(a.record, b.record), strings.Compare(a.Identity, b.Identity))
+	})
+	for _, k := range list {
+		r.records = append(r.records, k.record)
+		r.kinds, r.accounts, r.values = append(r.kinds, k.Kind), append(r.accounts, k.Account), append(r.values, k.Value)
+		r.roles, r.identities = append(r.roles, k.Role), append(r.identities, k.Identity)
+	}
+	return r
 }
 
 func (r *keyRows) exec(ctx context.Context, tx pgx.Tx, f *folded, sql string) error {
@@ -84,22 +103,23 @@ func rekey(ctx context.Context, tx pgx.Tx, f *folded, ids []int64) ([]keyName, e
 		return nil, err
 	}
 	var gone []keyName
-	var drop, add keyRows
+	var dropped, added []keyRow
 	for _, id := range ids {
 		has := f.keysNow(id, had[id])
 		for k := range had[id] {
 			if !has[k] {
-				drop.add(id, k)
+				dropped = append(dropped, keyRow{id, k})
 				gone = append(gone, k.keyName)
 			}
 		}
 		for k := range has {
 			if !had[id][k] {
-				add.add(id, k)
+				added = append(added, keyRow{id, k})
 			}
 		}
 	}
-	f.rekeyed = f.rekeyed || len(drop.records)+len(add.records) > 0
+	f.rekeyed = f.rekeyed || len(dropped)+len(added) > 0
+	drop, add := inOrder(dropped), inOrder(added)
 	if err := drop.exec(ctx, tx, f, recordKeysDeleteSQL); err != nil {
 		return nil, fmt.Errorf("dropping keys: %w", err)
 	}
