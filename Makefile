@@ -36,8 +36,9 @@ test: postgres ## every test that needs Go and Postgres (PKG=./store/... for som
 test/race: postgres ## the same, always with the race detector
 	$(call GOTEST,-race)
 
-test/full: postgres ## the tests that are smaller by default, at full size: 20,000 posts through five kills
-	TRUNKLINE_TEST_FULL=1 go test -count=1 -timeout 60m -v -run '^TestPostsThroughKills$$' ./cmd/trunkline
+test/full: postgres ## the tests that are smaller or laxer by default, at full size, for a quiet machine: half an hour
+	TRUNKLINE_TEST_FULL=1 go test -count=1 -timeout 90m -v -parallel 1 \
+		-run '^(TestPostsThroughKills|TestFaultyPushesArriveOnce|TestOptOutsWhilePushesGoOut|TestBackfillBesideLive|TestLimitedDaemonsWait|TestTwoDaemons)$$' ./cmd/trunkline
 
 test-tools: postgres build ## tests that need Node, Chromium, promtool or DuckDB; installs what is missing
 	deploy/test-tools.sh

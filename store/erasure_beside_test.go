@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,14 +150,15 @@ func TestEraseWaitsWhileItIsRead(t *testing.T) {
 		w.land(foldRecord{pipeline.SourceIPSCAPE, fmt.Sprint("q", i), 1, callOf(fmt.Sprint("q", i), fmt.Sprintf("+1305555%04d", i))})
 	}
 	// Each look at the clock is seconds later: a turn is a batch or two, and the whole takes longer than anybody's patience.
-	read, seconds := w.db.Clock, 0
-	w.db.Clock = func() time.Time { seconds += 3; return read().Add(time.Duration(seconds) * time.Second) }
+	read := w.db.Clock
+	var seconds atomic.Int64
+	w.db.Clock = func() time.Time { return read().Add(time.Duration(seconds.Add(3)) * time.Second) }
 	w.eraser.Patience = 20 * time.Second
 	var left []int64
 	w.eraser.Waiting = func(n int64) { left = append(left, n) }
 	w.erase(store.Identity{Phone: phoneA})
-	if len(left) < 2 || !slices.IsSortedFunc(left, func(a, b int64) int { return int(b - a) }) || seconds < 60 {
-		t.Errorf("after %d s, waited for %v", seconds, left)
+	if len(left) < 2 || !slices.IsSortedFunc(left, func(a, b int64) int { return int(b - a) }) || seconds.Load() < 60 {
+		t.Errorf("after %d s, waited for %v", seconds.Load(), left)
 	}
 	if n := w.holding(phoneA); n > 0 {
 		t.Errorf("%d rows hold the phone", n)

@@ -14,7 +14,8 @@ import (
 // Reconciler folds new records into the pipeline. Its fields are set once, before use.
 type Reconciler struct {
 	DB *DB
-	// Facts turns a record into facts; an error puts the record into quarantine, where its facts say nothing.
+	// Facts turns a record into facts; an error puts the record into quarantine, where its facts say nothing. It is called by two
+	// goroutines at once.
 	Facts func(*pipeline.Record) (pipeline.Facts, error)
 	// Rules are those that hold for every organisation; what operators set for one is laid over them: see RulesOf.
 	Rules pipeline.Rules
