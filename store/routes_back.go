@@ -17,8 +17,9 @@ const (
 	backBatch = 200
 )
 
-// First deliveries that no route wanted when they came due, with a route that was made since: still young (law 7), and nobody ordered
-// another one meanwhile. A route's condition is asked when the delivery comes due.
+// First deliveries that no route wanted when they came due, whose route is back: one of the settings that were there before, for which
+// the lead was young enough (law 7). A route that a person makes takes younger leads only, and so does one that was not there. The lead
+// is still young, and nobody ordered another delivery meanwhile. A route's condition is asked when the delivery comes due.
 const routesBackFindSQL = `
 select d.id, d.org_id, d.lead_id, d.destination
 from ops.deliveries d
@@ -32,10 +33,15 @@ where d.org_id in (select r.org_id from ops.routes r where r.removed_at is null)
   and exists (
     select
     from ops.routes r
+    join ops.routes was
+      on was.org_id = r.org_id and was.destination = r.destination and was.condition = r.condition and was.origin = r.origin
     where r.org_id = d.org_id
       and r.destination = d.destination
+      and r.origin = 'environment'
       and r.removed_at is null
-      and r.created_at > d.settled_at - @slack::interval)
+      and r.created_at > d.settled_at - @slack::interval
+      and was.removed_at is not null
+      and date_trunc('second', was.created_at) <= d.source_time)
   and not exists (
     select
     from ops.deliveries e
@@ -59,7 +65,7 @@ where d.id = any(@ids)
   and d.state = 'cancelled'
   and d.reason = 'no_route'`
 
-// ReviveUnrouted makes ready again what was cancelled for want of a route, where one has been made since: a daemon that was started
+// ReviveUnrouted makes ready again what was cancelled for want of a route, where that is back: a daemon that was started
 // once with another TRUNKLINE_PUSH must not cost a lead. All checks apply anew when it comes due. It returns how many there were.
 func (r *Reconciler) ReviveUnrouted(ctx context.Context) (int, error) {
 	total := 0

@@ -21,15 +21,18 @@ func TestDeliveriesWhoseRouteIsBack(t *testing.T) {
 		wait time.Duration
 		want int
 	}{
-		"a dialler":          {"dialedin", "", "", 0, 1},
-		"a CRM":              {"lendworks", "", "", 0, 1},
-		"too old":            {"dialedin", "", "", 25 * time.Hour, 0},
-		"too old, for a CRM": {"lendworks", "", "", 25 * time.Hour, 0},
-		"somewhere else":     {"dialedin", "update ops.deliveries set destination = 'convolo'", "", 0, 0},
-		"by a person":        {"dialedin", "update ops.deliveries set reason = 'operator'", "", 0, 0},
-		"opted out":          {"dialedin", "update ops.deliveries set reason = 'do_not_call'", "", 0, 0},
-		"wanted no more":     {"dialedin", "", "update ops.routes set removed_at = created_at", 0, 0},
-		"since the route":    {"dialedin", "", "update ops.deliveries set settled_at = settled_at + interval '1 hour'", 0, 0},
+		"a dialler":            {"dialedin", "", "", 0, 1},
+		"a CRM":                {"lendworks", "", "", 0, 1},
+		"too old":              {"dialedin", "", "", 25 * time.Hour, 0},
+		"too old, for a CRM":   {"lendworks", "", "", 25 * time.Hour, 0},
+		"somewhere else":       {"dialedin", "update ops.deliveries set destination = 'convolo'", "", 0, 0},
+		"by a person":          {"dialedin", "update ops.deliveries set reason = 'operator'", "", 0, 0},
+		"opted out":            {"dialedin", "update ops.deliveries set reason = 'do_not_call'", "", 0, 0},
+		"by a person's route":  {"dialedin", "", "update ops.routes set origin = 'operator' where removed_at is null", 0, 0},
+		"by another route":     {"dialedin", "", `update ops.routes set condition = 'state=OR' where removed_at is null`, 0, 0},
+		"older than its route": {"dialedin", "update ops.routes set created_at = created_at + interval '1 day'", "", 0, 0},
+		"wanted no more":       {"dialedin", "", "update ops.routes set removed_at = created_at", 0, 0},
+		"since the route":      {"dialedin", "", "update ops.deliveries set settled_at = settled_at + interval '1 hour'", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
