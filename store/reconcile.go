@@ -56,7 +56,7 @@ const reconcileHold = time.Second
 
 // reconcileRead is about how many records a batch may read for each that it may begin with. It keeps the memory of a fold, some
 // kilobytes a record, from growing with the history of leads.
-const reconcileRead = 4
+const reconcileRead = 2
 
 // errTooMuch stops a batch with which far more belongs together than it may read, before that is read.
 var errTooMuch = errors.New("too much belongs together with the batch")

@@ -25,13 +25,14 @@ type daemon struct {
 	log     io.Closer
 }
 
-// program builds trunkline once and returns its path. The bench runs inside the module, so the source is at hand.
+// program builds trunkline once, as make build does, and returns its path. The bench runs inside the module, so the source is at hand.
 func (l *lab) program(ctx context.Context) (string, error) {
 	path := filepath.Join(l.dir, "trunkline")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", path, "github.com/trunkline/trunkline/cmd/trunkline") //nolint:gosec // a path of our own
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building trunkline: %w: %s", err, bytes.TrimSpace(said))
 	}

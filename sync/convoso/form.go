@@ -3,10 +3,14 @@ package convoso
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
-// formKey is what the keys of an honest form look like; prose, XML and binary data with a stray "=" do not.
-var formKey = regexp.MustCompile(`^[\pL_][\pL\pN_ .\-\[\]]{0,127}$`)
+// formKey and formKeyLength are what the keys of an honest form look like; prose, XML and binary data with a stray "=" do not. The
+// length is apart because a pattern that counts letters of all alphabets takes megabytes.
+var formKey = regexp.MustCompile(`^[\pL_][\pL\pN_ .\-\[\]]*$`)
+
+const formKeyLength = 128
 
 // readForm reads a URL-encoded form. It takes what url.ParseQuery refuses, such as a lone percent sign, as it stands.
 func readForm(text string) (pairs []pair, ok bool) {
@@ -20,7 +24,7 @@ func readForm(text string) (pairs []pair, ok bool) {
 		}
 		key, value, _ := strings.Cut(part, "=")
 		key = formText(key)
-		if formKey.MatchString(key) {
+		if utf8.RuneCountInString(key) <= formKeyLength && formKey.MatchString(key) {
 			honest++
 		}
 		pairs = append(pairs, newPair(key, formText(value)))
