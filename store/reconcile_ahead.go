@@ -16,7 +16,7 @@ import (
 const (
 	aheadBatch  = 250
 	aheadLanes  = 2
-	aheadWindow = 20_000
+	aheadWindow = 40_000
 )
 
 // ahead is the window of an organisation's queue that has been looked at: through which place, what is still to be keyed of it,

@@ -33,13 +33,16 @@ type batch struct {
 	err     error
 }
 
-// A record is of one organisation, so that its number alone finds it: asked for both, Postgres reads all of the queue.
+// A record is of one organisation, so that its number alone finds it: asked for both, Postgres reads all of the queue. For the same
+// reason an organisation is asked for as a range of the queue's own order: of a queue that nobody has counted, Postgres takes any one
+// organisation's part for a few rows, which it reads whole and sorts.
 const reconcileClaimSQL = `
 with claimed as (
   select record_id
   from ops.reconcile_queue
-  where org_id = @org
-  order by queue_id
+  where (org_id, queue_id) >= (@org, 0)
+    and (org_id, queue_id) <= (@org, 9223372036854775807)
+  order by org_id, queue_id
   limit @most
   for update skip locked
 )

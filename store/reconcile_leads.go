@@ -10,10 +10,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Leads are asked for one by one, as calls are and for the same reason.
 const leadHashesSQL = `
-select lead_id, content_hash
-from pipeline.leads
-where org_id = @org and lead_id = any(@ids)`
+select l.lead_id, l.content_hash
+from unnest(@ids::uuid[]) as i (lead_id)
+cross join lateral (
+  select lead_id, content_hash
+  from pipeline.leads
+  where org_id = @org and lead_id = i.lead_id
+  offset 0) l`
 
 const leadsUpsertSQL = `
 insert into pipeline.leads (

@@ -8,9 +8,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Records are looked for one by one: where nobody has counted the queue yet, Postgres reads all of it for a list of them.
 const queueTakeSQL = `
 delete from ops.reconcile_queue
-where record_id = any(@ids)
+where ctid = any(array(
+  select q.ctid
+  from unnest(@ids::bigint[]) as n (record_id)
+  cross join lateral (
+    select ctid
+    from ops.reconcile_queue
+    where record_id = n.record_id
+    offset 0) q))
 returning record_id`
 
 // FoldNow folds the given records in the caller's transaction, for a write whose answer shows its result, and takes them
