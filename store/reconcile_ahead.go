@@ -62,6 +62,13 @@ func (d *draining) keyAhead(ctx context.Context, org uuid.UUID) (keyed bool, err
 		d.keyed[org] = a
 	}
 	if len(a.keyless) == 0 {
+		if deep, err := d.r.deep(ctx, org, a); err != nil || !deep {
+			return false, err
+		}
+		// A look at the window takes a tenth of a second, and every landing has a drain begin while another one is at work.
+		if got, err := d.take(ctx, d.r.DB, org); err != nil || !got {
+			return false, err
+		}
 		if err := d.r.lookAhead(ctx, org, a); err != nil {
 			return false, err
 		}
@@ -71,9 +78,6 @@ func (d *draining) keyAhead(ctx context.Context, org uuid.UUID) (keyed bool, err
 	}
 	// Two batches have to have found the same keys, or they could not tell whether they meet.
 	if err := d.settle(ctx, 0); err != nil {
-		return false, err
-	}
-	if got, err := d.take(ctx, d.r.DB, org); err != nil || !got {
 		return false, err
 	}
 	var keying errgroup.Group
@@ -126,18 +130,20 @@ func (r *Reconciler) keyRecords(ctx context.Context, org uuid.UUID, lock foldLoc
 	return keyed, err
 }
 
-// lookAhead finds what has no keys in the next window of the queue, once the one before is folded.
-func (r *Reconciler) lookAhead(ctx context.Context, org uuid.UUID, a *ahead) error {
+// deep tells whether the window before is folded and more is queued than one fold begins with.
+func (r *Reconciler) deep(ctx context.Context, org uuid.UUID, a *ahead) (deep bool, err error) {
 	if a.left > 0 {
-		return nil
+		return false, nil
 	}
-	var deep bool
-	if err := r.DB.Pool.QueryRow(ctx, queueDeepSQL, planned, pgx.StrictNamedArgs{"org": org, "most": r.batchSize()}).Scan(&deep); err != nil {
-		return fmt.Errorf("asking how much is queued: %w", err)
+	args := pgx.StrictNamedArgs{"org": org, "most": r.batchSize()}
+	if err := r.DB.Pool.QueryRow(ctx, queueDeepSQL, planned, args).Scan(&deep); err != nil {
+		return false, fmt.Errorf("asking how much is queued: %w", err)
 	}
-	if !deep {
-		return nil
-	}
+	return deep, nil
+}
+
+// lookAhead finds what has no keys in the next window of the queue.
+func (r *Reconciler) lookAhead(ctx context.Context, org uuid.UUID, a *ahead) error {
 	args := pgx.StrictNamedArgs{"org": org, "after": a.after, "most": aheadWindow}
 	if err := r.DB.Pool.QueryRow(ctx, queueKeylessSQL, planned, args).Scan(&a.left, &a.after, &a.keyless); err != nil {
 		return fmt.Errorf("listing queued records without keys: %w", err)
