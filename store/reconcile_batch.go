@@ -96,6 +96,7 @@ func (r *Reconciler) readInto(ctx context.Context, b *batch, most int) (*folded,
 	if err := r.compute(ctx, b.tx, f); err != nil {
 		return nil, err
 	}
+	f.forget()
 	return f, f.choose(ctx, b.tx)
 }
 

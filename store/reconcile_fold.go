@@ -156,6 +156,15 @@ func (r *Reconciler) compute(ctx context.Context, tx pgx.Tx, f *folded) error {
 	return nil
 }
 
+// forget lets go of what the records said, once all is computed from it: half of what a batch holds, while the next one is read.
+func (f *folded) forget() {
+	for id, t := range f.told {
+		t.Facts = pipeline.Facts{}
+		f.told[id] = t
+	}
+	f.region.have = nil
+}
+
 // gather finds and reads everything that belongs together with the seeds. A record may have landed anew since its keys were
 // written, and be read here before its own turn: its keys are brought in step, and the search goes on until none differs.
 func (r *Reconciler) gather(ctx context.Context, tx pgx.Tx, f *folded, start []int64, gone []keyName) (err error) {

@@ -151,6 +151,7 @@ func takeTime(to *time.Time, from time.Time) {
 
 // tell adds the record's events, each step once, and its name.
 func (c *Call) tell(t *Told, f *CallFact, order int) {
+	c.Events = slices.Grow(c.Events, len(f.Events))
 	for _, e := range f.Events {
 		if e.OccurredAt.IsZero() {
 			e.OccurredAt = t.Stamp.At
