@@ -40,10 +40,10 @@ type Settings struct {
 	// SendTimeout bounds one request (1 min). The wait for the account's budget comes before it, and is part of DrainFor; only
 	// where there is no Turner is it part of the request.
 	SendTimeout time.Duration
-	// SettleFor bounds the tries to commit an outcome while the database is away (15 s).
+	// SettleFor bounds the tries to commit an outcome while the database is away (15 s). Outcomes that wait together wait once.
 	SettleFor time.Duration
-	// DrainFor is how long a drain takes up new work before it returns (30 s). Whatever runs the drain must allow
-	// SendTimeout and SettleFor on top: a cancelled request may have been sent.
+	// DrainFor is how long a drain takes up new work before it returns (30 s). Whatever runs the drain must allow SendTimeout,
+	// SettleFor and the transaction that begins a request (10 s at most) on top: a cancelled request may have been sent.
 	DrainFor time.Duration
 	// RetryBase and RetryMax bound the waits between requests that had no effect (5 s, 15 min).
 	RetryBase, RetryMax time.Duration
