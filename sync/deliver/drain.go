@@ -211,7 +211,17 @@ func (d *drain) work(ctx context.Context, claimed []pipeline.ClaimedDelivery) {
 		held.back()
 		return
 	}
-	d.begins <- struct{}{}
+	select {
+	case d.begins <- struct{}{}:
+	case <-ctx.Done():
+		held.back()
+		d.release(ctx, ready)
+		return
+	case <-d.engine.quiet:
+		held.back()
+		d.release(ctx, ready)
+		return
+	}
 	d.running.Go(func() {
 		defer func() { <-d.begins }()
 		defer held.back()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/trunkline/trunkline/store"
 	"github.com/trunkline/trunkline/sync/deliver"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
@@ -66,6 +67,60 @@ func TestQuiesceLeavesUnknownOnes(t *testing.T) {
 	r.want(id, "unknown", "cut", "search", 1)
 	if n := r.vendor.Asked(id); n != 0 {
 		t.Errorf("searched %d times", n)
+	}
+}
+
+// slowBegins is a store that claims one delivery at a time, and begins none until it is let.
+type slowBegins struct {
+	*store.DB
+	let chan struct{}
+}
+
+// ClaimDeliveries implements deliver.Store.
+func (s *slowBegins) ClaimDeliveries(ctx context.Context, c pipeline.DeliveryClaim) ([]pipeline.ClaimedDelivery, error) {
+	c.Limit = 1
+	return s.DB.ClaimDeliveries(ctx, c)
+}
+
+// BeginDeliveries implements deliver.Store.
+func (s *slowBegins) BeginDeliveries(
+	ctx context.Context, b pipeline.DeliveryBegin, decide func(c *pipeline.DeliveryCandidate, now time.Time) pipeline.DeliveryDecision,
+) ([]pipeline.BegunDelivery, error) {
+	<-s.let
+	return s.DB.BeginDeliveries(ctx, b, decide)
+}
+
+// TestStopEndsTheWaitForTransactions: what was claimed while transactions take long is given back before they end.
+func TestStopEndsTheWaitForTransactions(t *testing.T) {
+	for name, stop := range map[string]func(e *deliver.Engine, cancel context.CancelFunc){
+		"quiesced":      func(e *deliver.Engine, _ context.CancelFunc) { e.Quiesce() },
+		"context ended": func(_ *deliver.Engine, cancel context.CancelFunc) { cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			s := &slowBegins{DB: r.db, let: make(chan struct{})}
+			e := r.engineOn(s, deliver.Settings{Workers: 4})
+			for range 4 {
+				r.push("insert_lead")
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = e.Drain(ctx, r.vendor.name)
+			}()
+			defer func() {
+				cancel()
+				close(s.let)
+				<-done
+			}()
+			claimed := func(n int) func() bool {
+				return func() bool { return r.count(`select count(*) from ops.deliveries where lease_owner is not null`) == n }
+			}
+			r.eventually("two that begin and one that waits", claimed(3))
+			stop(e, cancel)
+			r.eventually("the one that waits given back", claimed(2))
+		})
 	}
 }
 
