@@ -129,9 +129,7 @@ func (c *Client) bulkPart(ctx context.Context, leads []NewLead, part *BulkPart, 
 			return err
 		}
 	}
-	leaving, cancel := context.WithTimeout(ctx, bulkLeaves)
-	err := c.sendPart(leaving, leads, part)
-	cancel()
+	err := c.leave(ctx, leads, part)
 	if part.Unknown = vendorapi.KindOf(err) == vendorapi.Unknown; err == nil || part.Unknown {
 		bulk.Parts = append(bulk.Parts, *part)
 		bulk.Unsent -= part.Leads
@@ -143,6 +141,24 @@ func (c *Client) bulkPart(ctx context.Context, leads []NewLead, part *BulkPart, 
 		cancel()
 	}
 	return err
+}
+
+// leave sends a part within bulkLeaves. A timer stands still while the host is suspended, so the clock is asked too, after the wait
+// for the account's budget.
+func (c *Client) leave(ctx context.Context, leads []NewLead, part *BulkPart) error {
+	ctx, cancel := context.WithTimeout(ctx, bulkLeaves)
+	defer cancel()
+	ctx, err := c.api.Turn(ctx, vendorapi.Live)
+	if err != nil {
+		return err
+	}
+	if stalled := c.api.Now().UTC().Sub(part.AskedAt); stalled > bulkLeaves {
+		return &vendorapi.Error{
+			Vendor: c.api.Vendor, Op: OpBulkCreateLeads, Kind: vendorapi.Transient,
+			Err: fmt.Errorf("not sent, for its turn came %s after it was noted: the host stood still", stalled.Round(time.Second)),
+		}
+	}
+	return c.sendPart(ctx, leads, part)
 }
 
 // parts splits a bulk as it is sent, without the rows that are left out.

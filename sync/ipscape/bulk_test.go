@@ -144,3 +144,31 @@ func TestBulkLeavesOut(t *testing.T) {
 		}
 	}
 }
+
+// suspending is a budget that lets everything go. While somebody waits for it the host sleeps.
+type suspending struct{ sleep func() }
+
+func (s suspending) Wait(context.Context, vendorapi.Lane) error { s.sleep(); return nil }
+func (suspending) Recheck(context.Context) error                { return nil }
+func (suspending) Limited(context.Context, time.Duration)       {}
+func (suspending) Denied(context.Context)                       {}
+func (suspending) Accepted(context.Context, time.Time)          {}
+
+// TestBulkDoesNotLeaveLate: timers stand still while a host sleeps, and its leads may have been freed elsewhere since.
+func TestBulkDoesNotLeaveLate(t *testing.T) {
+	t.Parallel()
+	for slept, want := range map[time.Duration]int{time.Minute: 1, 2 * time.Hour: 0} {
+		log := &bulkLog{noting: func(context.Context) {}}
+		box, client := writing(t, func(c *Config) { c.BulkLog = log })
+		now := client.api.Now()
+		client.api.Now = func() time.Time { return now }
+		client.api.Gate = suspending{func() { now = now.Add(slept) }}
+		bulk, err := client.BulkCreateLeads(t.Context(), []NewLead{{ListID: 120, CustomerKey: "late"}})
+		if (err == nil) != (want == 1) || bulk.Unsent != 1-want || len(bulk.Parts) != want || len(created(box, "late")) != want {
+			t.Errorf("slept %s: %+v, %v, %d leads created", slept, bulk, err, len(created(box, "late")))
+		}
+		if told := fmt.Sprintf("p0 0-1 [0] %t", want == 1); !cmp.Equal(log.told, []string{told}) {
+			t.Errorf("slept %s: told %q, want %q", slept, log.told, told)
+		}
+	}
+}
