@@ -29,7 +29,7 @@ with listed as (
   from listed
   where email is not null
   group by email, source, account_id
-  having count(distinct called) > 1
+  having count(distinct nullif(called, '')) > 1 -- one without a name yet is nobody else
 ), known as (
   select agent_id, source, account_id, external_id, name, had_id, had_name, called,
     case when email not in (select s.email from shared s) then email end as email

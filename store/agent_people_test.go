@@ -84,6 +84,8 @@ func TestAgentsAreMatchedAcrossVendors(t *testing.T) {
 		"convoso 96, ipscape 396: 1 name", "convoso 97: 1 name", "convolo sales: 1 name",
 		// One person who got a second agent.
 		"convoso 98, convoso 99: 1 name",
+		// The same where the second agent has no name yet.
+		"convoso 100, convoso 101: 1 name",
 	}
 	slices.Sort(want)
 	for seed := range uint64(3) {
@@ -104,6 +106,7 @@ func TestAgentsAreMatchedAcrossVendors(t *testing.T) {
 			agentCall(pipeline.SourceConvoso, "96", "Lea Ash", "sales@birch.example", 18), agentCall(pipeline.SourceConvoso, "97", "Tom Yew", "Sales@birch.example", 19),
 			agentCall(pipeline.SourceIPSCAPE, "396", "Lea Ash", "", 20), agentCall(pipeline.SourceConvolo, "sales", "Team Sales", "sales@birch.example", 21),
 			agentCall(pipeline.SourceConvoso, "98", "Una Fir", "una@birch.example", 22), agentCall(pipeline.SourceConvoso, "99", "Una  Fir", "una@birch.example", 23),
+			agentCall(pipeline.SourceConvoso, "100", "Ivy Elk", "ivy@birch.example", 24), agentCall(pipeline.SourceConvoso, "101", "", "ivy@birch.example", 25),
 		} {
 			tell = append(tell, func() { w.land(r) })
 		}
