@@ -196,13 +196,14 @@ func (in *Intake) commit(group []*intakeItem) {
 	ctx, cancel := context.WithTimeout(context.Background(), in.cfg.Timeout)
 	defer cancel()
 	// A group has one wake-up job, which goes on in the trace of its first post.
-	in.commitAll(group[0].from.On(ctx), group)
+	in.commitAll(group[0].from.On(ctx), group, false)
 }
 
 // commitAll commits items in one transaction. A group that the database refuses is halved until the row at fault stands
 // alone, so that one bad post never fails the others (law 13), nor one that has to wait for the key of erased people; 256 posts with one bad row take 17 transactions.
-func (in *Intake) commitAll(ctx context.Context, items []*intakeItem) {
-	err := in.tryTwice(ctx, items)
+// again tells that an earlier try may have kept them.
+func (in *Intake) commitAll(ctx context.Context, items []*intakeItem, again bool) {
+	again, err := in.tryTwice(ctx, items, again)
 	if err == nil || len(items) == 1 || !badRow(err) && !errors.Is(err, ErrErasureKey) {
 		if err != nil && Unavailable(err) && !errors.Is(err, ErrUnavailable) {
 			err = fmt.Errorf("%w: %s", ErrUnavailable, Loggable(err))
@@ -213,22 +214,25 @@ func (in *Intake) commitAll(ctx context.Context, items []*intakeItem) {
 		return
 	}
 	half := len(items) / 2
-	in.commitAll(ctx, items[:half])
-	in.commitAll(ctx, items[half:])
+	in.commitAll(ctx, items[:half], again)
+	in.commitAll(ctx, items[half:], again)
 }
 
 // tryTwice tries again at once where the connection or a race was at fault: after a restart of Postgres the pool still
-// holds dead connections. Rows have their ids, so a commit that did go through is not doubled.
-func (in *Intake) tryTwice(ctx context.Context, items []*intakeItem) error {
+// holds dead connections. Rows have their ids, so a commit that did go through is not doubled. It tells whether one may have.
+func (in *Intake) tryTwice(ctx context.Context, items []*intakeItem, again bool) (bool, error) {
 	posts := make([]Post, len(items))
 	for i, item := range items {
 		posts[i] = item.post
 	}
-	err := in.write(ctx, posts, false)
-	if err != nil && Unavailable(err) && ctx.Err() == nil {
+	err := in.write(ctx, posts, again)
+	if err == nil || !Unavailable(err) {
+		return again, err
+	}
+	if ctx.Err() == nil {
 		err = in.write(ctx, posts, true)
 	}
-	return err
+	return true, err
 }
 
 func (in *Intake) write(ctx context.Context, posts []Post, again bool) (err error) {

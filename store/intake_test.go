@@ -277,6 +277,55 @@ func TestIntakeAfterConnectionsDied(t *testing.T) {
 	}
 }
 
+// TestIntakeHalvesAfterACutCommit: what the first commit of a group may have kept is not refused as already there, when the group has
+// to be taken apart then.
+func TestIntakeHalvesAfterACutCommit(t *testing.T) {
+	t.Parallel()
+	db, org := intakeDB(t), uuid.New()
+	const n = 8
+	posts := make([]store.Post, n)
+	for i := range posts {
+		posts[i] = newPost(org, "{}")
+	}
+	waits := posts[3].ID
+	first := true
+	in := store.NewIntake(db, store.IntakeConfig{Committers: 1, Timeout: time.Minute, Enqueue: func(ctx context.Context, tx pgx.Tx, group []store.Post) error {
+		if first {
+			first = false
+			// Committed, and nobody is told.
+			_, err := tx.Exec(ctx, "commit")
+			return errors.Join(store.ErrUnavailable, err)
+		}
+		for _, p := range group {
+			if p.ID == waits {
+				return store.ErrErasureKey
+			}
+		}
+		return nil
+	}})
+	results := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range posts {
+		wg.Go(func() { results[i] = in.Accept(t.Context(), posts[i]) })
+	}
+	for in.Waiting() < n { // nothing is started yet
+		time.Sleep(time.Millisecond)
+	}
+	in.Start()
+	wg.Wait()
+	for i, err := range results {
+		if held := posts[i].ID == waits; (err != nil) != held || held && !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("post %d: %v", i, err)
+		}
+	}
+	if err := in.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := countRows(t, db, "select count(*) from ops.inbox where org_id = $1", org); got != n {
+		t.Errorf("%d posts in the inbox, want %d", got, n)
+	}
+}
+
 func TestSuppressionIsCommittedWithItsPost(t *testing.T) {
 	t.Parallel()
 	db, org := intakeDB(t), uuid.New()
