@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/trunkline/trunkline/sync/operator"
 	"github.com/trunkline/trunkline/sync/pipeline"
 )
 
@@ -358,4 +360,43 @@ func TestObligationsOfTheOptOutThatHolds(t *testing.T) {
 	mustExec(t, w.db, `insert into pipeline.do_not_call (org_id, phone, reason, source, since, evidence, updated_at)
 		select $1, '+1212555' || n, 'DNC', 'convoso', $2, '', $2 from generate_series(1000, 1300) n`, foldOrg, minute(70))
 	want("301 phones", 301*len(blockers))
+}
+
+// An opt-out that is told after a lift is owed anew also where it is of as long ago as the one that was lifted.
+func TestObligationsAfterALift(t *testing.T) {
+	t.Parallel()
+	w := newObligationWorld(t)
+	facts, blockers := w.rec.Facts, w.rec.Blockers
+	w.rec.Facts = func(r *pipeline.Record) (pipeline.Facts, error) {
+		if r.Stream == operator.StreamDoNotCall {
+			return operator.Facts(r)
+		}
+		return facts(r)
+	}
+	for n := range 3 {
+		w.at(60 + 10*n)
+		w.rec.Blockers = nil
+		w.tell(pipeline.SourceConvoso, fmt.Sprint("o", n), 60+10*n, pipeline.DNCFact{Phone: phoneA, Reason: "DNC", Since: minute(5)})
+		w.rec.Blockers = blockers
+		for _, want := range []int{len(blockers), 0} { // the second time nothing is left
+			if got, err := w.rec.ObligeMissing(t.Context()); err != nil || got != want {
+				t.Errorf("told after %d lifts: %d ordered, %v; want %d", n, got, err, want)
+			}
+		}
+		w.at(65 + 10*n)
+		lift, err := operator.DoNotCall{Phone: phoneA, Lift: true, At: w.db.Now()}.Record(foldOrg, "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.db.LandOrder(t.Context(), &lift, "", "", nil); err != nil {
+			t.Fatal(err)
+		}
+		w.drain()
+		if s := w.dnc(phoneA); s == nil || s.Lifted == nil || !s.Since.Equal(minute(5)) {
+			t.Fatalf("after the lift: %+v", s)
+		}
+		if got, err := w.rec.ObligeMissing(t.Context()); err != nil || got != 0 {
+			t.Errorf("lifted: %d ordered, %v", got, err)
+		}
+	}
 }
