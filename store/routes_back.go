@@ -55,15 +55,24 @@ order by d.id
 limit @most`
 
 const routesBackSQL = `
+with locked as (
+  select d.id, d.destination
+  from ops.deliveries d
+  where d.id = any(@ids)
+    and d.state = 'cancelled'
+    and d.reason = 'no_route'
+  order by d.id
+  for update
+)
 update ops.deliveries d
 set state = 'ready',
   reason = null,
   hold = null,
   settled_at = null,
   not_before = @not_before
-where d.id = any(@ids)
-  and d.state = 'cancelled'
-  and d.reason = 'no_route'`
+from locked
+where d.id = locked.id
+returning locked.destination`
 
 // ReviveUnrouted makes ready again what was cancelled for want of a route, where that is back: a daemon that was started
 // once with another TRUNKLINE_PUSH must not cost a lead. All checks apply anew when it comes due. It returns how many there were.
@@ -107,8 +116,15 @@ func (r *Reconciler) reviveBatch(ctx context.Context, tx pgx.Tx) (int, error) {
 			ids = append(ids, id)
 		}
 	}
-	tag, err := tx.Exec(ctx, routesBackSQL, pgx.StrictNamedArgs{"ids": ids, "not_before": now.Add(backSlack)})
-	return int(tag.RowsAffected()), err
+	rows, err := tx.Query(ctx, routesBackSQL, pgx.StrictNamedArgs{"ids": ids, "not_before": now.Add(backSlack)})
+	if err != nil {
+		return 0, err
+	}
+	destinations, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(destinations) == 0 || r.Wake == nil {
+		return len(destinations), err
+	}
+	return len(destinations), r.Wake(ctx, tx, destinations)
 }
 
 func findUnrouted(ctx context.Context, tx pgx.Tx, args pgx.StrictNamedArgs) (found map[uuid.UUID]bool, locks []string, err error) {

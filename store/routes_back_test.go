@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,7 +60,11 @@ func TestDeliveriesWhoseRouteIsBack(t *testing.T) {
 				mustExec(t, w.db, tc.after)
 			}
 			w.now += tc.wait
+			w.woken = nil
 			revived(tc.want)
+			if want := []string{tc.destination}[:tc.want]; !slices.Equal(w.woken, want) {
+				t.Errorf("woken %q, want %q", w.woken, want)
+			}
 			revived(0)
 			if n := countRows(t, w.db, `select count(*) from ops.deliveries where state = 'ready' and reason is null and settled_at is null and not_before > $1`, w.db.Now()); n != tc.want {
 				t.Errorf("%d deliveries are ready, want %d", n, tc.want)
