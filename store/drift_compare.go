@@ -15,47 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// DriftSample picks stored objects of a stream at random, at most so many; all there are where they are not more. What is marked
-// as missing at the vendor is left out. The table's key is a number.
-func (db *DB) DriftSample(ctx context.Context, key StreamKey, table *TypedTable, most int) (ids []string, err error) {
-	// The names are constants of the program. Points between the least and the greatest id are found by the primary key, whatever
-	// the table's size; gaps between ids make their neighbours likelier, which does no harm.
-	name, column := pgx.Identifier{table.Schema, table.Name}.Sanitize(), pgx.Identifier{table.Key}.Sanitize()
-	present := ` from ` + name + ` where org_id = $1 and account_id = $2 and missing_since is null`
-	few := `select ` + column + `::text` + present + ` order by ` + column + ` limit $3`
-	many := `
-with ends as materialized (
-  select min(` + column + `) as least, max(` + column + `) as most` + present + `
-), points as materialized (
-  select e.least + floor(random() * (e.most - e.least + 1))::bigint as point
-  from ends e, generate_series(1, $3)
-)
-select distinct s.id
-from points p
-cross join lateral (
-  select ` + column + `::text as id` + present + ` and ` + column + ` >= p.point
-  order by ` + column + `
-  limit 1
-) s`
-	read := func(sql string, most int) error {
-		return db.onConn(ctx, func(q Queryer) error {
-			rows, err := q.Query(ctx, sql, key.Org, key.Account, most)
-			if err != nil {
-				return err
-			}
-			ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
-			return err
-		})
-	}
-	if err = read(few, most+1); err == nil && len(ids) > most {
-		err = read(many, most)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("picking objects of %s: %w", key, err)
-	}
-	return ids, nil
-}
-
 // DriftSeen is what a stored object looks like beside what the vendor says of it.
 type DriftSeen struct {
 	ObjectID string
