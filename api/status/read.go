@@ -47,7 +47,12 @@ func Read(ctx context.Context, db *store.DB, lookback time.Duration, rules *pipe
 
 // wrong adds a problem.
 func (s *Status) wrong(text, page, command string) {
-	s.Problems = append(s.Problems, Problem{text, page, command})
+	s.Problems = append(s.Problems, Problem{Text: text, Page: page, Command: command})
+}
+
+// wrongAsIn adds a problem for which there is no command, with the heading of docs/operations.md that tells of it.
+func (s *Status) wrongAsIn(heading, text, page string) {
+	s.Problems = append(s.Problems, Problem{Text: text, Page: page, Runbook: heading})
 }
 
 func (s *Status) readStreams(ctx context.Context, db *store.DB) error {
@@ -91,10 +96,10 @@ func (s *Status) addStream(st *store.StreamStatus, late []store.Lateness) {
 		s.wrong(fmt.Sprintf("%s lags %s", name, st.Lag.Round(time.Second)), page, again)
 	}
 	if st.Warning != "" {
-		s.wrong(name+": "+st.Warning, page, "")
+		s.wrongAsIn("What vanished at ipSCAPE", name+": "+st.Warning, page)
 	}
 	if st.Holes > 0 {
-		s.wrong(fmt.Sprintf("%s has %s", name, Many(st.Holes, "hole", "holes")), page, "")
+		s.wrongAsIn("TrunklineStreamHole", fmt.Sprintf("%s has %s", name, Many(st.Holes, "hole", "holes")), page)
 	}
 	s.Streams = append(s.Streams, line)
 }
@@ -227,10 +232,10 @@ func (s *Status) readPosts(ctx context.Context, db *store.DB) error {
 		}
 	}
 	if calls > 0 {
-		s.wrong(Many(calls, "call", "calls")+" of convoso without a disposition", "/#posts", "")
+		s.wrongAsIn("Posts that were lost", Many(calls, "call", "calls")+" of convoso without a disposition", "/#posts")
 	}
 	if hours > 0 {
-		s.wrong(fmt.Sprintf("no post of convoso in %s that usually have ten or more", Many(hours, "hour", "hours")), "/#posts", "")
+		s.wrongAsIn("Posts that were lost", fmt.Sprintf("no post of convoso in %s that usually have ten or more", Many(hours, "hour", "hours")), "/#posts")
 	}
 	return nil
 }
@@ -259,13 +264,14 @@ func (s *Status) readAttention(ctx context.Context, db *store.DB) error {
 	}
 	for _, t := range a.Accounts {
 		if t.Denied {
-			s.wrong(t.Source+" refuses our credentials", "", "trunkline config check")
+			s.wrongAsIn("A vendor says no", t.Source+" refuses our credentials", "")
+			noneTillAccepted(found, t.Source)
 		} else {
-			s.wrong(t.Source+" asked us to wait until "+whenPtr(t.Until), "", "")
+			s.wrongAsIn("TrunklineVendorPaused", t.Source+" asked us to wait until "+whenPtr(t.Until), "")
 		}
 	}
 	for _, notice := range a.Notices {
-		s.wrong(notice, "", "")
+		s.wrongAsIn("The database lost commits", notice, "")
 	}
 	if a.OpenOptOuts > 0 {
 		s.wrong(fmt.Sprintf("%s not confirmed by their diallers, the oldest since %s", Many(a.OpenOptOuts, "opt-out", "opt-outs"), whenPtr(a.OldestOptOut)),
@@ -277,6 +283,15 @@ func (s *Status) readAttention(ctx context.Context, db *store.DB) error {
 		s.wrong(Many(a.BadPosts, "post", "posts")+" that nobody understood", "/ui/inbox?state=bad", "trunkline inbox list")
 	}
 	return nil
+}
+
+// noneTillAccepted takes away the commands that can do nothing while a source refuses our credentials.
+func noneTillAccepted(problems []Problem, source string) {
+	for i := range problems {
+		if strings.HasPrefix(problems[i].Command, "trunkline sync "+source+" ") {
+			problems[i].Command = ""
+		}
+	}
 }
 
 // readUnmapped tells of codes that nobody has said anything of. They are no problem of the daemon's: calls with them are kept, and

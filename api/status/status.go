@@ -49,8 +49,9 @@ type Status struct {
 // Problem is a reason for which all is not well. As JSON it is its text.
 type Problem struct {
 	Text string
-	// Page is where the status page shows what lies behind it; Command shows the same, or acts on it. Empty for none.
-	Page, Command string
+	// Page is where the status page shows what lies behind it; Command shows the same, or acts on it. Where no command does, Runbook is
+	// the heading of docs/operations.md under which it says what to do. Empty for none.
+	Page, Command, Runbook string
 }
 
 // MarshalJSON implements json.Marshaler.

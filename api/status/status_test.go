@@ -116,6 +116,11 @@ func TestReadFollowsIndexes(t *testing.T) {
 	if line := st.FirstLine(); !strings.HasPrefix(line, "not well: no daemon is running; ") || !strings.Contains(line, "ipscape.activities has 2 holes") || !strings.Contains(line, "ipscape.dial_attempts of account brisbane-office-second-account has not") {
 		t.Errorf("first line %q", line)
 	}
+	for _, p := range st.Problems {
+		if p.Command == "" && p.Runbook == "" {
+			t.Errorf("%q says nothing of what to do", p.Text)
+		}
+	}
 	text, err := json.Marshal(st)
 	if err != nil {
 		t.Fatal(err)
@@ -140,5 +145,49 @@ func TestReadOfNothing(t *testing.T) {
 	}
 	if st.FirstLine() != "not well: no daemon is running" {
 		t.Errorf("first line %q", st.FirstLine())
+	}
+}
+
+// TestReasonsSayWhatToRead: a reason without a command names a heading that there is in the runbook, and no command is named that the
+// vendor's no makes useless.
+func TestReasonsSayWhatToRead(t *testing.T) {
+	t.Parallel()
+	pool := storetest.DB(t)
+	db := &store.DB{Pool: pool, Log: slog.New(slog.DiscardHandler), Clock: time.Now}
+	exec(t, pool, `
+		insert into ops.budgets (org_id, account_id, source, refilled_at, denied_at, paused_until)
+		values (gen_random_uuid(), 'default', 'ipscape', now(), now(), null), (gen_random_uuid(), 'default', 'convoso', now(), null, now() + interval '1 hour');
+		insert into ops.streams (org_id, account_id, source, stream, capability, last_error, warning)
+		values (gen_random_uuid(), 'default', 'ipscape', 'leads', 'created', 'denied', null), (gen_random_uuid(), 'default', 'convoso', 'call_log', 'created', 'away', 'lacks too much');
+		insert into ops.attention (attention_id, kind, detail, since) values (gen_random_uuid(), 'lost_commits', 'commits were lost', now());
+		insert into ops.daemons (daemon_id, host, version, started_at, seen_at) values (gen_random_uuid(), 'h', 'v', now(), now())`)
+	st, err := status.Read(t.Context(), db, time.Hour, &pipeline.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headings := strings.Split(string(book), "\n")
+	got := []string{}
+	for _, p := range st.Problems {
+		if p.Runbook != "" && !slices.Contains(headings, "## "+p.Runbook) && !slices.Contains(headings, "### "+p.Runbook) {
+			t.Errorf("%q: the runbook has no heading %q", p.Text, p.Runbook)
+		}
+		text, _, _ := strings.Cut(p.Text, " until ")
+		got = append(got, text+" | "+p.Command+p.Runbook)
+	}
+	slices.Sort(got)
+	want := []string{
+		"commits were lost | The database lost commits",
+		"convoso asked us to wait | TrunklineVendorPaused",
+		"convoso.call_log fails | trunkline sync convoso call_log --wait",
+		"convoso.call_log: lacks too much | What vanished at ipSCAPE",
+		"ipscape refuses our credentials | A vendor says no",
+		"ipscape.leads fails | ",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -43,12 +43,15 @@ func (s statusScreen) print(st *status.Status) error {
 	return s.tables(st)
 }
 
-// todo is what to do about each reason, where there is a command for it.
+// todo is what to do about each reason: a command, or what to read in the runbook.
 func (s statusScreen) todo(st *status.Status) error {
 	var rows [][]string
 	for i := range st.Problems {
-		if pr := &st.Problems[i]; pr.Command != "" {
+		switch pr := &st.Problems[i]; {
+		case pr.Command != "":
 			rows = append(rows, []string{pr.Command, pr.Text})
+		case pr.Runbook != "":
+			rows = append(rows, []string{"runbook: " + pr.Runbook, pr.Text})
 		}
 	}
 	return section(s.w, []string{"TO_LOOK_OR_MEND", "BECAUSE"}, rows)
