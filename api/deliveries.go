@@ -49,8 +49,10 @@ func (s *Server) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p, items := pagingOf(values)
+	destination, more := word(values, "destination")
+	items = append(items, more...)
 	q := store.DeliveryQuery{
-		Org: organisation(r), State: values.Get("state"), Destination: values.Get("destination"), Offset: p.offset(), Limit: p.limit,
+		Org: organisation(r), State: values.Get("state"), Destination: destination, Offset: p.offset(), Limit: p.limit,
 	}
 	switch pipeline.DeliveryState(q.State) {
 	case "", pipeline.DeliveryReady, pipeline.DeliverySending, pipeline.DeliveryConfirmed, pipeline.DeliveryRejected,

@@ -41,10 +41,13 @@ func (r *toldReads) Read(ctx context.Context, who store.Caller, work func(ctx co
 	return r.Reads.Read(ctx, who, work)
 }
 
-func (r *toldReads) Wrote(_ context.Context, who store.Caller) { r.note("wrote", who) }
+func (r *toldReads) Writing(_ context.Context, who store.Caller) (wrote func(), err error) {
+	r.note("writing", who)
+	return func() { r.note("wrote", who) }, nil
+}
 
-// Each request reads at most once, so that its total and its page are one database's, and each write that is done is noted, whatever
-// the route; a refused one is not, and what is read to write comes from the primary.
+// Each request reads at most once, so that its total and its page are one database's, and each one that may write is noted before and
+// after, whatever the route; a key that may not write notes nothing, and what is read to write comes from the primary.
 func TestReadsAndWritesOfRoutes(t *testing.T) {
 	t.Parallel()
 	reads := &toldReads{}
@@ -66,12 +69,14 @@ func TestReadsAndWritesOfRoutes(t *testing.T) {
 		{"GET", "/v1/dialer/agents", "", key, []string{"read" + only}},
 		{"GET", "/v1/dialer/events", "", key, []string{"read" + only}},
 		{"GET", "/v1/deliveries", "", w.key, []string{"read" + full}},
+		{"GET", "/v1/deliveries?destination=%00", "", w.key, nil},
+		{"GET", "/v1/deliveries?destination=%ff", "", w.key, nil},
 		{"GET", "/v1/deliveries", "", adminToken, []string{"read admin"}},
 		{"GET", "/v1/leads", "", envKey, []string{"read environment"}},
 		{"GET", "/v1/leads", "", "nobody", nil},
-		{"POST", "/v1/leads", `{"businessName":"Alder"}`, w.key, []string{"wrote" + full}},
-		{"PATCH", "/v1/leads/" + id, `{"industry":"wood"}`, w.key, []string{"wrote" + full}},
-		{"PATCH", "/v1/leads/" + id, `{"nothing":"known"}`, w.key, nil},
+		{"POST", "/v1/leads", `{"businessName":"Alder"}`, w.key, []string{"writing" + full, "wrote" + full}},
+		{"PATCH", "/v1/leads/" + id, `{"industry":"wood"}`, w.key, []string{"writing" + full, "wrote" + full}},
+		{"PATCH", "/v1/leads/" + id, `{"nothing":"known"}`, w.key, []string{"writing" + full, "wrote" + full}},
 		{"POST", "/v1/leads", `{"businessName":"Alder"}`, key, nil},
 	} {
 		got := w.call(c.method, c.path, c.body, "Authorization", "Bearer "+c.key, "Content-Type", "application/json")

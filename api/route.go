@@ -64,8 +64,10 @@ func (rt *route) serve(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		rt.server.fail(w, r, err)
 		return
 	}
-	rt.server.noteWrite(w, r, ex)
-	if err := rt.handle(w, r); err != nil {
+	if err = rt.server.noteWrite(w, r, ex); err == nil {
+		err = rt.handle(w, r)
+	}
+	if err != nil {
 		rt.server.fail(w, r, err)
 	}
 }

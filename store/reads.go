@@ -33,7 +33,7 @@ type Reads struct {
 	Replica *Replica
 }
 
-// Read runs work on one database from its beginning to its end. Where the replica fails it, work runs once more, on the primary: it
+// Read runs work on one database from its beginning to its end; on the replica, on one connection. Where the replica fails it, work runs once more, on the primary: it
 // must not have done anything by then that cannot be done over.
 func (r *Reads) Read(ctx context.Context, who Caller, work func(ctx context.Context, from Reader) error) error {
 	if r.Replica != nil {
@@ -44,10 +44,11 @@ func (r *Reads) Read(ctx context.Context, who Caller, work func(ctx context.Cont
 	return work(ctx, r.Primary)
 }
 
-// Wrote notes that a write of the caller's is committed. It is called before the caller learns of it, so that no read that follows
-// can miss it, at whatever daemon.
-func (r *Reads) Wrote(ctx context.Context, who Caller) {
-	if r.Replica != nil {
-		r.Replica.wrote(ctx, who)
+// Writing notes that a request of the caller's may write, before it does. wrote is called when what it wrote is committed and before
+// the caller learns of it; where nobody knows whether it is, not at all. So no read that follows can miss it, at whatever daemon.
+func (r *Reads) Writing(ctx context.Context, who Caller) (wrote func(), err error) {
+	if r.Replica == nil {
+		return func() {}, nil
 	}
+	return r.Replica.writing(ctx, who)
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/google/uuid"
 )
 
 const (
@@ -15,51 +15,61 @@ const (
 	ReplicaMostBehind = 10 * time.Second
 	// replicaRest is for how long a replica that failed is left alone.
 	replicaRest = 5 * time.Second
-	// replicaPatience bounds the wait for a connection to the replica, and for its word on how far it is.
+	// replicaCalm is for how long a replica must not have failed until the log says that it is read from again.
+	replicaCalm = time.Minute
+	// replicaPatience bounds the wait for a connection to the replica, and for its word on what it shows.
 	replicaPatience = time.Second
+	// replicaShare is the part of a request's time that the replica has; the rest is left for the primary. The replica ends a statement
+	// by itself a little before.
+	replicaShare     = 8 * time.Second
+	replicaStatement = 7 * time.Second
 )
 
 // Outcomes of reads that might have gone to a replica, as Observe is told of them. All but the first went to the primary.
 const (
 	ReplicaServed = "served"
-	// ReplicaOwnWrite is a caller's own write that the replica has not replayed.
+	// ReplicaOwnWrite is a caller's own write that the replica does not show, or that is under way.
 	ReplicaOwnWrite = "own_write"
 	// ReplicaNotFound is a single thing that the replica does not have yet, or that there is not.
 	ReplicaNotFound = "not_found"
 	// ReplicaConflict is a statement that the replica ended because its rows were being removed.
 	ReplicaConflict = "conflict"
+	// ReplicaSlow is a statement that took too long on the replica, or waited there for a lock.
+	ReplicaSlow = "slow"
 	// ReplicaBehind is a replica that is too far behind for everybody.
 	ReplicaBehind = "behind"
 	// ReplicaAway is one that does not answer in time, or has no connection free.
 	ReplicaAway = "away"
 	// ReplicaUnfit is one that lacks tables or columns, or is no copy of this primary.
 	ReplicaUnfit = "unfit"
-	// ReplicaUnsure is a primary that does not tell how far it is, so that nobody knows what a replica lacks.
+	// ReplicaUnsure is a primary that takes no beat, so that nobody knows what a replica lacks.
 	ReplicaUnsure = "unsure"
 )
 
-var (
-	// errNotReplayed means that a replica has not replayed what a read must see.
-	errNotReplayed = errors.New("the replica has not replayed what is asked for")
-	// errNotTold means that a replica did not say how far it is.
-	errNotTold = errors.New("the replica does not say how far it is")
-)
-
 // Replica is a copy of the primary that is only read from. Make it with OpenReplica; it is used once Run or Look has found it fit.
+//
+// When it is read from: a daemon writes a beat to the primary each second (Look). A connection to the replica is used where it shows
+// a beat of this daemon's that is no older than ReplicaMostBehind, and the last write of the caller's as the primary shows it (prove).
+// What is shown proves that a server is a copy, and how new: a place in its log would not, for every server counts its own.
 type Replica struct {
 	primary, copied *DB
 	observe         func(outcome string)
+	// reader is by what this process's beats are known.
+	reader uuid.UUID
 
 	mu sync.Mutex
-	// trouble is why it is not read from, empty while it is, told what the log said of that last; rest is until when it is not even
-	// looked at.
+	// trouble is why it is not read from, empty while it is; rest is until when it is not even looked at.
 	trouble string
 	cause   error
 	rest    time.Time
-	told    string
-	lag     time.Duration
-	// samples are how far the primary was when, the eldest first; fitted is when the schema was last looked at.
-	samples []sample
+	// told is what the log said of that last, failed when it last failed.
+	told   string
+	failed time.Time
+	lag    time.Duration
+	// beats are the latest that the primary took, the eldest first; started is since when that server runs, fitted when the schema of
+	// the replica was last looked at.
+	beats   []beat
+	started time.Time
 	fitted  time.Time
 }
 
@@ -72,10 +82,17 @@ type ReplicaState struct {
 	Lag time.Duration
 }
 
+// notLookedAt stands in the log's place before anybody looked.
+const notLookedAt = "not looked at"
+
 // OpenReplica opens connections to a copy of the primary, or to the primary itself. Nothing is asked of it yet; it fails where dsn
 // cannot be read. observe is told what became of each read, nil tells nobody.
 func OpenReplica(ctx context.Context, primary *DB, dsn string, maxConns int32, observe func(outcome string)) (*Replica, error) {
-	pool, err := OpenPool(ctx, dsn, PoolOptions{MaxConns: maxConns, Name: "trunkline reads", ReadOnly: true, Prepare: replayed})
+	reader, err := uuid.NewRandom()
+	if err != nil {
+		return nil, fmt.Errorf("drawing the id of a reader: %w", err)
+	}
+	pool, err := OpenPool(ctx, dsn, PoolOptions{MaxConns: maxConns, Name: "trunkline reads", Statement: replicaStatement, ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +100,8 @@ func OpenReplica(ctx context.Context, primary *DB, dsn string, maxConns int32, o
 		observe = func(string) {}
 	}
 	return &Replica{
-		primary: primary, observe: observe, trouble: ReplicaUnsure, cause: errors.New("it was not looked at yet"),
+		primary: primary, observe: observe, reader: reader,
+		trouble: ReplicaUnsure, cause: errors.New("it does not show yet what was written since"), told: notLookedAt,
 		copied: &DB{Pool: pool, Log: primary.Log, Clock: primary.Clock, patience: replicaPatience},
 	}, nil
 }
@@ -98,52 +116,31 @@ func (r *Replica) State() ReplicaState {
 	return ReplicaState{r.trouble, r.cause, r.lag}
 }
 
-// positionKey is under which a context carries the position that a connection to the replica must have replayed.
-type positionKey struct{}
-
-const replayedSQL = `
-select coalesce(case
-  when pg_is_in_recovery() then pg_last_wal_replay_lsn()
-  else pg_current_wal_insert_lsn()
-end - '0/0'::pg_lsn >= @position::bigint, false)`
-
-// replayed lets a connection be used that is as far as the context asks for. It is the connection itself that is asked: behind one
-// address there may be several replicas.
-func replayed(ctx context.Context, conn *pgx.Conn) (valid bool, err error) {
-	position, asked := ctx.Value(positionKey{}).(int64)
-	if !asked {
-		return true, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, replicaPatience)
-	defer cancel()
-	var far bool
-	if err := conn.QueryRow(ctx, replayedSQL, pgx.StrictNamedArgs{"position": position}).Scan(&far); err != nil {
-		return false, fmt.Errorf("%w: %s", errNotTold, Loggable(err)) // its own end is not the pool's
-	}
-	if !far {
-		return true, errNotReplayed
-	}
-	return true, nil
+// Young tells whether nothing is known of it yet: it still has time to show what this process wrote.
+func (r *Replica) Young() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.trouble != "" && r.told == notLookedAt
 }
 
-// read runs work on the replica where it is fit for the caller. answered tells that err is the answer; else the primary is to be
-// asked.
+// read runs work on one connection to the replica where that is fit for the caller. answered tells that err is the answer; else the
+// primary is to be asked, for which time is left.
 func (r *Replica) read(ctx context.Context, who Caller, work func(ctx context.Context, from Reader) error) (answered bool, err error) {
-	trouble, floor := r.standing()
+	need, trouble := r.needed()
+	if trouble == "" {
+		need.own, trouble = r.lastWrite(ctx, who)
+	}
 	if trouble != "" {
 		r.observe(trouble)
 		return false, nil
 	}
-	own, err := r.ownPosition(ctx, who)
-	if err != nil {
-		r.observe(ReplicaUnsure) // and the primary says by itself what is wrong with it
-		return false, nil
+	share, cancel := context.WithTimeout(ctx, replicaShare)
+	defer cancel()
+	err = r.serve(share, need, work)
+	if ctx.Err() != nil {
+		return true, err // nobody waits for an answer any more
 	}
-	err = work(context.WithValue(ctx, positionKey{}, max(own, floor)), r.copied)
 	outcome, lasting := replicaOutcome(err)
-	if outcome == ReplicaBehind && own > floor {
-		outcome = ReplicaOwnWrite
-	}
 	r.observe(outcome)
 	if lasting {
 		r.fail(outcome, err, replicaRest)
@@ -151,18 +148,27 @@ func (r *Replica) read(ctx context.Context, who Caller, work func(ctx context.Co
 	return outcome == ReplicaServed, err
 }
 
-// standing tells whether the replica may be tried, and what every read must see.
-func (r *Replica) standing() (trouble string, floor int64) {
+func (r *Replica) serve(ctx context.Context, need proof, work func(ctx context.Context, from Reader) error) error {
+	conn, err := r.prove(ctx, need)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return work(ctx, r.copied.on(conn))
+}
+
+// needed is what every read must see, or why the replica may not be tried.
+func (r *Replica) needed() (need proof, trouble string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.trouble != "" {
-		return r.trouble, 0
+		return proof{}, r.trouble
 	}
 	floor, known := r.floor(r.primary.Now())
 	if !known {
-		return ReplicaUnsure, 0
+		return proof{}, ReplicaUnsure
 	}
-	return "", floor
+	return proof{beat: floor, started: r.started}, ""
 }
 
 // fail keeps reads from the replica, until a look after the rest finds it fit again. That is told once for a reason.
@@ -170,22 +176,28 @@ func (r *Replica) fail(trouble string, cause error, rest time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	news := r.told != trouble
-	r.trouble, r.cause, r.told = trouble, cause, trouble
-	r.rest = r.primary.Now().Add(rest)
+	now := r.primary.Now()
+	r.trouble, r.cause, r.told, r.failed = trouble, cause, trouble, now
+	if until := now.Add(rest); until.After(r.rest) {
+		r.rest = until
+	}
 	if news {
 		r.primary.Log.Warn("the replica is not read from: reads go to the primary", "reason", trouble, "error", Loggable(cause))
 	}
 }
 
-// trust lets reads go to the replica, unless it failed somebody while it was looked at.
+// trust lets reads go to the replica, unless it failed somebody while it was looked at. The log says so once it has lasted: one that
+// serves and fails by turns is told of once.
 func (r *Replica) trust() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.primary.Now().Before(r.rest) {
+	now := r.primary.Now()
+	if now.Before(r.rest) {
 		return
 	}
-	if r.trouble != "" {
+	r.trouble, r.cause = "", nil
+	if r.told != "" && now.Sub(r.failed) >= replicaCalm {
+		r.told = ""
 		r.primary.Log.Info("reads go to the replica")
 	}
-	r.trouble, r.cause, r.told = "", nil, ""
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -14,34 +13,37 @@ import (
 const replicaPoll = 100 * time.Millisecond
 
 // Conn looks at the replica and returns a connection to it that shows whatever was committed by then; the caller releases it. It
-// waits for that as long as patience. Where it fails, State says why.
+// waits for that as long as patience. Where it fails, State says why, unless ctx is over.
 func (r *Replica) Conn(ctx context.Context, patience time.Duration) (*pgxpool.Conn, error) {
-	r.Look(ctx)
-	if s := r.State(); s.Trouble != "" {
-		return nil, fmt.Errorf("the replica is not read from (%s): %w", s.Trouble, s.Cause)
+	if err := r.judge(ctx); err != nil && !errors.Is(err, errYoung) {
+		s := r.State()
+		return nil, fmt.Errorf("the replica is not read from (%s): %w", s.Trouble, err)
 	}
 	r.mu.Lock()
-	ctx = context.WithValue(ctx, positionKey{}, r.samples[len(r.samples)-1].position)
+	need := proof{beat: r.beats[len(r.beats)-1].count, started: r.started}
 	r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(replicaPoll)
 	defer ticker.Stop()
 	var behind error
 	for {
-		conn, err := r.copied.acquire(ctx)
+		conn, err := r.prove(waiting, need)
 		if err == nil {
 			return conn, nil
 		}
-		if errors.Is(err, errNotReplayed) {
+		if errors.Is(err, errNotShown) {
 			behind = err
 			select {
 			case <-ticker.C:
 				continue
-			case <-ctx.Done():
+			case <-waiting.Done():
 			}
 		}
-		if behind != nil && ctx.Err() != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err() // no fault of the replica's
+		}
+		if behind != nil && waiting.Err() != nil {
 			err = behind // it answers, but for the last time, which we cut short
 		}
 		trouble, _ := replicaOutcome(err)
@@ -50,9 +52,8 @@ func (r *Replica) Conn(ctx context.Context, patience time.Duration) (*pgxpool.Co
 	}
 }
 
-// EndedByReplica tells whether a replica broke off what it was asked, with a word: on the primary the same may succeed.
+// EndedByReplica tells whether a replica broke off what it was asked, or was lost: on the primary the same may succeed.
 func EndedByReplica(err error) bool {
-	_, refused := errors.AsType[*pgconn.PgError](err)
 	outcome, _ := replicaOutcome(err)
-	return refused && outcome != ReplicaServed
+	return outcome != ReplicaServed && outcome != ReplicaNotFound
 }

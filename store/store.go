@@ -40,6 +40,8 @@ type DB struct {
 
 	// patience is how long a connection is waited for; zero for acquireTimeout.
 	patience time.Duration
+	// pinned is the connection that all is asked on; nil for any of the pool's.
+	pinned *pgxpool.Conn
 	// beat is the newest heartbeat that this process has committed.
 	beat atomic.Pointer[Heartbeat]
 }
@@ -54,10 +56,8 @@ type PoolOptions struct {
 	Name string
 	// Statement is how long a statement may take; zero for 25 s.
 	Statement time.Duration
-	// ReadOnly has the server refuse writes.
+	// ReadOnly has the server refuse writes, and end what waits for a lock for a second: nobody locks who only reads.
 	ReadOnly bool
-	// Prepare is asked before a connection is handed out; see pgxpool.Config.PrepareConn. Nil asks nobody.
-	Prepare func(ctx context.Context, conn *pgx.Conn) (valid bool, err error)
 }
 
 // statementLimit is how long a statement may take where nothing else is said.
@@ -73,7 +73,6 @@ func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, er
 	cfg.MaxConns = o.MaxConns
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
-	cfg.PrepareConn = o.Prepare
 	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		// Else each id that is copied in goes by way of its text, a tenth of what a walk takes.
 		pgxuuid.Register(conn.TypeMap())
@@ -94,6 +93,7 @@ func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, er
 	}
 	if o.ReadOnly {
 		params["default_transaction_read_only"] = "on"
+		params["lock_timeout"] = "1000"
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -111,6 +111,9 @@ var ErrBusy = errors.New("database pool is busy")
 // InTx runs fn in one transaction: committed when fn returns nil, rolled back otherwise. fn must not use the pool: a
 // second connection inside a transaction can lock up a full pool.
 func (db *DB) InTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	if db.pinned != nil {
+		return pgx.BeginFunc(ctx, db.pinned, fn)
+	}
 	conn, err := db.acquire(ctx)
 	if err != nil {
 		return err

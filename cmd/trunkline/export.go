@@ -138,13 +138,14 @@ func (p *program) exportFrom(ctx context.Context, d *database, o *export.Options
 	if d.replica != nil {
 		// What goes wrong here is in the log, and no reason to fail.
 		if conn, err := d.replica.Conn(ctx, store.ReplicaMostBehind); err == nil {
+			out.wrote, out.failed = false, false
 			err = p.exportOn(ctx, conn, o, out)
 			conn.Release()
-			if !store.EndedByReplica(err) {
+			if out.failed || ctx.Err() != nil || !store.EndedByReplica(err) {
 				return err
 			}
-			if out.stdout() || out.device {
-				return fmt.Errorf("%w: rows that the replica removes ended the export; give --out, and it begins again on DATABASE_URL by itself", err)
+			if out.wrote && (out.stdout() || out.device) {
+				return fmt.Errorf("%w: the replica ended the export when part of it was out; give --out a file, and it begins again on DATABASE_URL by itself", err)
 			}
 			fmt.Fprintln(p.stderr, "the replica ended the export, which begins again on DATABASE_URL:", store.Loggable(err))
 		}
@@ -163,7 +164,7 @@ func (p *program) exportOn(ctx context.Context, conn *pgxpool.Conn, o *export.Op
 	var rows int64
 	var err error
 	write := func(w io.Writer) (err error) {
-		rows, err = export.Export(ctx, conn.Conn(), w, *o)
+		rows, err = export.Export(ctx, conn.Conn(), out.noting(w), *o)
 		return err
 	}
 	if out.stdout() {

@@ -23,6 +23,23 @@ type outFile struct {
 	device bool
 	// replaced tells that a file of that name was there before.
 	replaced bool
+	// wrote tells that something is out, failed that something could not be written.
+	wrote, failed bool
+}
+
+// noting notes what becomes of what is written to w.
+func (o *outFile) noting(w io.Writer) io.Writer { return &notedWriter{w, o} }
+
+type notedWriter struct {
+	io.Writer
+	out *outFile
+}
+
+func (w *notedWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.out.wrote = w.out.wrote || n > 0
+	w.out.failed = w.out.failed || err != nil
+	return n, err
 }
 
 func (o *outFile) stdout() bool { return o.path == "" || o.path == "-" }

@@ -82,7 +82,7 @@ func TestReplica(t *testing.T) {
 	if !strings.Contains(out.stdout, "Alder") || strings.Contains(out.stderr, "not read from") {
 		t.Errorf("an export just after a write: %s", out)
 	}
-	if out := runChild(t, env, "status"); !strings.Contains(out.stdout, "replica: read from") {
+	if out := runChild(t, env, "status"); !strings.Contains(out.stdout, "replica: read from") || strings.Contains(out.stderr, "not read from") {
 		t.Errorf("status: %s", out)
 	}
 

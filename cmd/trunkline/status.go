@@ -60,13 +60,17 @@ func (p *program) statusCommand() *cobra.Command {
 	return cmd
 }
 
-// statusPatience is for how long a look at the state waits for the replica to catch up.
-const statusPatience = 2 * time.Second
-
-// replicaNow tells how the replica stands, as this process finds it; a daemon's own word is in its metrics.
+// replicaNow tells how the replica stands, as this process finds it; a daemon's own word is in its metrics. A first look tells the
+// primary what a later one finds on the replica, if that is no further behind than it may be.
 func (d *database) replicaNow(ctx context.Context) store.ReplicaState {
-	if conn, err := d.replica.Conn(ctx, statusPatience); err == nil {
-		conn.Release()
+	d.replica.Look(ctx)
+	for deadline := time.Now().Add(store.ReplicaMostBehind + time.Second); d.replica.Young() && time.Now().Before(deadline); {
+		select {
+		case <-ctx.Done():
+			return d.replica.State()
+		case <-time.After(200 * time.Millisecond):
+		}
+		d.replica.Look(ctx)
 	}
 	return d.replica.State()
 }

@@ -20,6 +20,7 @@ type Pair struct {
 
 	t         testing.TB
 	dir, from string
+	primary   *embedded.Server
 	standby   *embedded.Server
 }
 
@@ -56,7 +57,7 @@ func NewPair(t testing.TB) *Pair {
 		t.Fatalf("storetest: %v", err)
 	}
 	primary = p.start(primaryDir, nil)
-	p.Primary = primary.DSN("trunkline")
+	p.primary, p.Primary = primary, primary.DSN("trunkline")
 	u, err := url.Parse(p.Primary)
 	if err != nil {
 		t.Fatalf("storetest: %v", err)
@@ -79,6 +80,20 @@ func (p *Pair) StopStandby() {
 	if err := p.standby.Stop(p.t.Context()); err != nil {
 		p.t.Fatalf("storetest: %v", err)
 	}
+}
+
+// Demote has the primary stand by, as it is, of nobody. Its URL may be another one then.
+func (p *Pair) Demote() {
+	p.t.Helper()
+	dir := p.primary.Dir()
+	if err := p.primary.Stop(p.t.Context()); err != nil {
+		p.t.Fatalf("storetest: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "postgres", "standby.signal"), nil, 0o600); err != nil {
+		p.t.Fatalf("storetest: %v", err)
+	}
+	p.primary = p.start(dir, nil)
+	p.Primary = p.primary.DSN("trunkline")
 }
 
 func (p *Pair) clusterDir() string {
