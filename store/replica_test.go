@@ -227,6 +227,14 @@ func TestReplicaThatLags(t *testing.T) {
 		t.Errorf("a connection that shows all while replay stands still: %v, %+v", err, third.State())
 	}
 
+	given, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	fourth := w.daemon(w.pair.Standby).Replica
+	_, err = fourth.Conn(given, time.Minute)
+	cancel()
+	if s := fourth.State(); err == nil || s.Trouble != store.ReplicaUnsure {
+		t.Errorf("a wait for a connection that was given up: %v, %+v", err, s)
+	}
+
 	w.wait(store.ReplicaMostBehind - time.Second)
 	w.reads.Replica.Look(t.Context())
 	if names, outcome := w.leads(w.reads, w.other); names != "one" || outcome != store.ReplicaServed {
@@ -389,6 +397,15 @@ func (w *replicaWorld) answersOfItsOwn() {
 	if err != nil || runs != 2 || outcome != store.ReplicaAway || left < 10*time.Second {
 		w.t.Errorf("a replica that hangs: %v after %d runs, %s, %s left", err, runs, outcome, left)
 	}
+	_, _, _, _ = w.failing(func(ctx context.Context, from *store.DB) error {
+		before := from.Pool.Stat().AcquireCount()
+		_, err := from.Leads(ctx, w.other.Org, store.LeadQuery{Limit: 1})
+		_, _, deliveriesErr := from.Deliveries(ctx, store.DeliveryQuery{Org: w.other.Org, Limit: 1})
+		if took := from.Pool.Stat().AcquireCount() - before; err != nil || deliveriesErr != nil || took != 0 {
+			w.t.Errorf("one answer was read on %d connections more: %v, %v", took, err, deliveriesErr)
+		}
+		return nil
+	})
 	runs, outcome, _, err = w.failing(func(ctx context.Context, from *store.DB) error {
 		_, err := from.Pool.Exec(ctx, "select pg_cancel_backend(pg_backend_pid()), pg_sleep(20)")
 		return err
