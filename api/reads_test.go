@@ -19,6 +19,8 @@ type toldReads struct {
 	Reads
 	mu   sync.Mutex
 	told []string
+	// fault is what comes of noting a write.
+	fault error
 }
 
 func (r *toldReads) note(what string, who store.Caller) {
@@ -43,6 +45,9 @@ func (r *toldReads) Read(ctx context.Context, who store.Caller, work func(ctx co
 
 func (r *toldReads) Writing(_ context.Context, who store.Caller) (wrote func(), err error) {
 	r.note("writing", who)
+	if r.fault != nil {
+		return nil, r.fault
+	}
 	return func() { r.note("wrote", who) }, nil
 }
 
@@ -82,6 +87,29 @@ func TestReadsAndWritesOfRoutes(t *testing.T) {
 		got := w.call(c.method, c.path, c.body, "Authorization", "Bearer "+c.key, "Content-Type", "application/json")
 		if told := reads.take(); !slices.Equal(told, c.want) {
 			t.Errorf("%s %s (%d %.200s): %v", c.method, c.path, got.status, got.body, cmp.Diff(c.want, told))
+		}
+	}
+}
+
+// A request whose write cannot be noted is not begun, and one that failed of our doing stays open: it may have written.
+func TestWriteThatIsLeftOpen(t *testing.T) {
+	t.Parallel()
+	reads := &toldReads{}
+	w := newWorld(t, func(c *Config) { reads.Reads = c.Reads; c.Reads = reads }).start()
+	reads.fault = store.ErrBusy
+	got := w.call("POST", "/v1/leads", `{"businessName":"Alder"}`, "Authorization", "Bearer "+w.key, "Content-Type", "application/json")
+	page, err := w.db.Leads(t.Context(), w.org, store.LeadQuery{Limit: 1})
+	if got.status != http.StatusServiceUnavailable || err != nil || page.Total != 0 {
+		t.Errorf("a write that cannot be noted: %d, %d leads, %v", got.status, page.Total, err)
+	}
+	for status, told := range map[int]int{http.StatusCreated: 2, http.StatusNotFound: 2, http.StatusServiceUnavailable: 1, http.StatusInternalServerError: 1} {
+		reads := &toldReads{}
+		s := &Server{cfg: Config{Reads: reads}}
+		rw := &responseWriter{ResponseWriter: httptest.NewRecorder()}
+		err := s.noteWrite(rw, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), &exchange{caller: &principal{key: "lw"}})
+		rw.WriteHeader(status)
+		if all := reads.take(); err != nil || len(all) != told {
+			t.Errorf("a request answered with %d: %v, %v", status, all, err)
 		}
 	}
 }
