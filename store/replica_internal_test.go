@@ -1,7 +1,6 @@
 package store
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -11,7 +10,7 @@ import (
 func TestReplicaRests(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	r := &Replica{primary: &DB{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Clock: func() time.Time { return now }}}
+	r := &Replica{primary: &DB{Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }}}
 	r.fail(ReplicaAway, errNotTold, replicaRest)
 	now = now.Add(time.Second)
 	r.fail(ReplicaBehind, errNotShown, 0)
