@@ -9,7 +9,7 @@ import (
 
 // When a batch is committed: after so many rows or bytes, or so long after its first page came.
 const (
-	batchRows  = 1000
+	batchRows  = 1500
 	batchBytes = 16 << 20
 	batchWait  = 250 * time.Millisecond
 	// commitLimit bounds one transaction; the lease is renewed beside it.
