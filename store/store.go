@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -74,8 +75,9 @@ func OpenPool(ctx context.Context, dsn string, o PoolOptions) (*pgxpool.Pool, er
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		// Else each id that is copied in goes by way of its text, a tenth of what a walk takes.
-		pgxuuid.Register(conn.TypeMap())
+		// Else each id that is copied in goes by way of its text, a tenth of what a walk takes. How ids are read stays as it is.
+		types := conn.TypeMap()
+		types.TryWrapEncodePlanFuncs = slices.Insert(types.TryWrapEncodePlanFuncs, 0, pgxuuid.TryWrapUUIDEncodePlan)
 		return nil
 	}
 	params := cfg.ConnConfig.RuntimeParams
