@@ -65,7 +65,6 @@ func (r *Replica) writing(ctx context.Context, who Caller) (wrote func(), err er
 		return nil, fmt.Errorf("noting a write of an api key: %w", err)
 	}
 	note := func(ctx context.Context, sql string, args pgx.StrictNamedArgs) error {
-		args["org"], args["caller"], args["id"] = who.Org, who.Key, id
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wroteTimeout)
 		defer cancel()
 		return r.primary.onConn(ctx, func(q Queryer) error {
@@ -73,11 +72,11 @@ func (r *Replica) writing(ctx context.Context, who Caller) (wrote func(), err er
 			return err
 		})
 	}
-	if err := note(ctx, apiWritingSQL, pgx.StrictNamedArgs{"bound": writingBound}); err != nil {
+	if err := note(ctx, apiWritingSQL, pgx.StrictNamedArgs{"org": who.Org, "caller": who.Key, "id": id, "bound": writingBound}); err != nil {
 		return nil, fmt.Errorf("noting a write of an api key: %w", err)
 	}
 	return func() {
-		if err := note(ctx, apiWroteSQL, pgx.StrictNamedArgs{}); err != nil {
+		if err := note(ctx, apiWroteSQL, pgx.StrictNamedArgs{"org": who.Org, "caller": who.Key, "id": id}); err != nil {
 			r.primary.Log.Warn("the end of an api key's write could not be noted: the key reads from the primary for a minute", "error", Loggable(err))
 		}
 	}, nil
