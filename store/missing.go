@@ -10,7 +10,8 @@ import (
 )
 
 // prepareMissing builds the statements of a table with missing_since. Records are locked before rows of the table, and both in
-// the order of their ids, as Land does. Rows that are back are looked up one by one: in years many may have gone for good.
+// the order of their ids, as Land does. Rows that are back are looked up one by one, where any are missing: in years many may have gone
+// for good.
 func (t *TypedTable) prepareMissing(table, key string) {
 	t.back = `
 with back as materialized (
@@ -27,6 +28,12 @@ with back as materialized (
     limit 1
     for no key update
   ) m
+  where exists (
+    select
+    from ` + table + `
+    where org_id = $1
+      and account_id = $2
+      and missing_since is not null)
 )
 update ` + table + ` t
 set missing_since = null,
